@@ -1,0 +1,1 @@
+export { KeystayError, type ErrorCode, type KeystayErrorOptions } from './errors.ts'

@@ -1,0 +1,23 @@
+import type { Options } from 'tsup'
+
+const options: Options = {
+  entry: {
+    index: 'src/index.ts',
+    'backends/index': 'backends/index.ts',
+    'backends/webcrypto/index': 'backends/webcrypto/index.ts',
+    'backends/pkcs11/index': 'backends/pkcs11/index.ts',
+    'backends/aws-kms/index': 'backends/aws-kms/index.ts',
+    'testing/index': 'src/testing/index.ts',
+    'cli/main': 'src/cli/main.ts',
+  },
+  format: 'esm',
+  target: 'node22',
+  // The browser takes the root entry as it is: no platform may be assumed.
+  platform: 'neutral',
+  external: [/^node:/, 'pkcs11js', '@aws-sdk/client-kms', 'commander'],
+  dts: true,
+  clean: true,
+  sourcemap: false,
+}
+
+export default options
