@@ -9,7 +9,7 @@ import {
   expectTag,
   readChildren,
   readSingle,
-} from './der-reader.ts'
+} from './der/der-reader.ts'
 import {
   createDerWriter,
   finishDer,
@@ -17,7 +17,7 @@ import {
   writeBytes,
   writeHeader,
   writeUnsignedInteger,
-} from './der-writer.ts'
+} from './der/der-writer.ts'
 
 /** What a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) says, without trusting it. */
 export interface PublicKeyInfo {
@@ -27,7 +27,7 @@ export interface PublicKeyInfo {
   readonly family: KeyFamily | 'unknown'
   /** Modulus bits for RSA, field bits for a curve we know. */
   readonly bits?: number
-  /** OID of the curve, for EC keys. */
+  /** OID of the curve, for EC keys; absent where its parameters are spelled out. */
   readonly curve?: string
   /** The key type, where it is one that keystay creates. */
   readonly keyType?: KeyType
@@ -87,8 +87,9 @@ function sameBytes(one: Uint8Array | undefined, other: Uint8Array): boolean {
 }
 
 function rsaBits(subjectPublicKey: Uint8Array): number {
-  const [modulus] = readChildren(subjectPublicKey, readSingle(subjectPublicKey, 0x30), 3)
+  const [modulus, exponent] = readChildren(subjectPublicKey, readSingle(subjectPublicKey, 0x30), 2)
   expectTag(modulus, 0x02)
+  expectTag(exponent, 0x02)
   const magnitude = decodeUnsignedInteger(subjectPublicKey, modulus)
   return magnitude.length * 8 - Math.clz32(magnitude[0] ?? 0) + 24
 }
@@ -98,11 +99,10 @@ function rsaBits(subjectPublicKey: Uint8Array): number {
  * @throws {KeystayError} `der_invalid`
  */
 export function readPublicKey(spki: Uint8Array): PublicKeyInfo {
-  const [algorithm, bits, ...rest] = readChildren(spki, readSingle(spki, 0x30), 3)
+  const [algorithm, bits] = readChildren(spki, readSingle(spki, 0x30), 2)
   expectTag(algorithm, 0x30)
   expectTag(bits, 0x03)
-  if (rest.length > 0) throw new KeystayError('der_invalid', 'a public key has two parts only')
-  const [oid, parameters] = readChildren(spki, algorithm, 3)
+  const [oid, parameters] = readChildren(spki, algorithm, 2)
   expectTag(oid, 0x06)
   const name = decodeOid(spki, oid)
   const subjectPublicKey = decodeOctetAlignedBits(spki, bits)
@@ -114,6 +114,8 @@ export function readPublicKey(spki: Uint8Array): PublicKeyInfo {
     return { algorithm: name, family: 'rsa', bits: size, ...(keyType && { keyType }) }
   }
   if (sameBytes(bytesOf(spki, oid), EC_PUBLIC_KEY)) {
+    // Explicit curve parameters (X9.62): shown as a curve without a name, and not used.
+    if (parameters?.tag === 0x30) return { algorithm: name, family: 'ec' }
     expectTag(parameters, 0x06)
     const curve = bytesOf(spki, parameters)
     const keyType = KEY_TYPE_NAMES.find((type) => sameBytes(KEY_TYPES[type].curveOid, curve))

@@ -1,6 +1,6 @@
 import { KeystayError } from '../errors.ts'
-import { decodeUnsignedInteger, readChildren, readSingle } from './der-reader.ts'
-import { createDerWriter, finishDer, writeHeader, writeUnsignedInteger } from './der-writer.ts'
+import { decodeUnsignedInteger, readChildren, readSingle } from './der/der-reader.ts'
+import { createDerWriter, finishDer, writeHeader, writeUnsignedInteger } from './der/der-writer.ts'
 
 /**
  * The DER of an ECDSA signature (RFC 3279 section 2.2.3) from r and s of fixed width, as PKCS#11

@@ -20,6 +20,11 @@ export interface BackendCapabilities {
   readonly deletion: 'immediate' | 'scheduled'
   /** Whether a key outlives this process. */
   readonly durable: boolean
+  /**
+   * Whether `generateKey` refuses a label that is in use (`label_taken`). Where a device cannot be
+   * asked that on the path of a request, `findKey` says `key_ambiguous` of two.
+   */
+  readonly uniqueLabels: boolean
 }
 
 /** What became of a key that was to be destroyed. */
@@ -58,7 +63,8 @@ export interface ListKeysOptions extends CallOptions {
 
 /**
  * A place where keys are created and kept. Every method rejects with a `KeystayError`; after
- * `close` with the code `backend_closed`. Lookups by label and listings are for set-up and
+ * `close` with the code `backend_closed`, and where the caller's signal is aborted with the signal's
+ * reason instead. Lookups by label and listings are for set-up and
  * reconciling: their cost may grow with the number of keys. `getKey` and `sign` do not.
  */
 export interface KeyBackend extends AsyncDisposable {

@@ -12,11 +12,15 @@ export interface KeyUri {
 }
 
 const SCHEME = /^[a-z][a-z0-9+.-]*$/
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 
-/** Values that must not be shown, whatever the scheme (RFC 7512 section 2.4, and our own). */
-const SECRET_ATTRIBUTE = /((?:^|[?&;:])(?:pin-value|secret-value|secret|pin|password)=)[^&;]*/gi
+/**
+ * Attributes whose value must not be shown, whatever the scheme (RFC 7512 section 2.4, and ours): a
+ * value ends only where another attribute begins, as a PIN may hold `&` and `;` by mistake.
+ */
+const SECRET_ATTRIBUTE =
+  /((?:^|[?&;:])[a-z0-9-]*(?:pin|secret|passw(?:or)?d|passphrase)(?:-value)?=).*?(?=[?&;][a-z0-9-]+=|$)/gis
 
 /** A URI as it may be shown: the values of secret attributes are replaced. */
 export function redactUri(uri: string): string {
@@ -35,7 +39,7 @@ function percentDecode(uri: string, value: string): Uint8Array {
   for (let index = 0; index < bytes.length; index++) {
     let byte = bytes[index] ?? 0
     if (byte === 0x25) {
-      const hex = value.length === bytes.length ? value.slice(index + 1, index + 3) : ''
+      const hex = String.fromCharCode(...bytes.subarray(index + 1, index + 3))
       if (!/^[0-9a-fA-F]{2}$/.test(hex)) {
         throw invalid(uri, 'a percent sign must be followed by two hexadecimal digits')
       }
@@ -47,12 +51,17 @@ function percentDecode(uri: string, value: string): Uint8Array {
   return decoded.slice(0, length)
 }
 
-function decodeText(uri: string, name: string, value: string): string {
+/**
+ * A percent-encoded value as text.
+ * @param name what the value is, for messages
+ * @throws {KeystayError} `uri_invalid` (not UTF-8, or with control characters)
+ */
+export function decodeUriText(uri: string, name: string, value: string): string {
+  const bytes = percentDecode(uri, value)
   let text: string
   try {
-    text = decoder.decode(percentDecode(uri, value))
-  } catch (error) {
-    if (error instanceof KeystayError) throw error
+    text = decoder.decode(bytes)
+  } catch {
     throw invalid(uri, `the value of ${name} is not UTF-8`)
   }
   if (/[\u0000-\u001f\u007f]/.test(text)) {
@@ -91,7 +100,7 @@ export function parseKeyUri(uri: string): KeyUri {
   const query = new Map<string, string>()
   if (question !== -1) {
     for (const [name, value] of splitPairs(uri, uri.slice(question + 1), '&')) {
-      query.set(name, decodeText(uri, name, value))
+      query.set(name, decodeUriText(uri, name, value))
     }
   }
   return { scheme, path, query }
@@ -115,13 +124,17 @@ export function parsePathAttributes(
         ? Array.from(percentDecode(uri, value), (byte) => byte.toString(16).padStart(2, '0')).join(
             '',
           )
-        : decodeText(uri, name, value),
+        : decodeUriText(uri, name, value),
     )
   }
   return attributes
 }
 
-/** Refuses names that a scheme does not know, listing those it does. */
+/**
+ * Refuses names that a scheme does not know, listing those it does. The value is not shown: it may
+ * be a secret under a mistyped name.
+ * @throws {KeystayError} `uri_attribute_unknown`
+ */
 export function refuseUnknownAttributes(
   uri: string,
   given: Iterable<string>,
@@ -131,7 +144,7 @@ export function refuseUnknownAttributes(
     if (known.includes(name)) continue
     throw new KeystayError(
       'uri_attribute_unknown',
-      `${redactUri(uri)} has the unknown attribute ${JSON.stringify(name)}; known are ${known.join(', ')}`,
+      `${uri.slice(0, uri.indexOf(':'))}: URIs have no attribute ${JSON.stringify(name)}; known are ${known.join(', ')}`,
     )
   }
 }

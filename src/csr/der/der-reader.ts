@@ -1,4 +1,4 @@
-import { KeystayError } from '../errors.ts'
+import { KeystayError } from '../../errors.ts'
 
 /** One element of strict DER, by offsets into the bytes that hold it. */
 export interface DerElement {
@@ -92,6 +92,9 @@ export function bytesOf(bytes: Uint8Array, element: DerElement): Uint8Array {
   return bytes.subarray(element.start, element.end)
 }
 
+/** The most octets of an OBJECT IDENTIFIER; those in use have less than a tenth. */
+export const MAX_OID_OCTETS = 256
+
 /**
  * OBJECT IDENTIFIER in dotted form.
  * @throws {KeystayError} `der_invalid`
@@ -99,6 +102,7 @@ export function bytesOf(bytes: Uint8Array, element: DerElement): Uint8Array {
 export function decodeOid(bytes: Uint8Array, element: DerElement): string {
   expectTag(element, 0x06)
   const content = contentOf(bytes, element)
+  if (content.length > MAX_OID_OCTETS) fail('an OID is longer than any in use', element.start)
   const arcs: bigint[] = []
   let arc = 0n
   let fresh = true
@@ -134,6 +138,16 @@ export function decodeUnsignedInteger(bytes: Uint8Array, element: DerElement): U
     return content.subarray(1)
   }
   return content
+}
+
+/**
+ * A non-negative INTEGER of up to four octets.
+ * @throws {KeystayError} `der_invalid`
+ */
+export function readSmallInteger(bytes: Uint8Array, element: DerElement): number {
+  const magnitude = decodeUnsignedInteger(bytes, element)
+  if (magnitude.length > 4) fail('an INTEGER is far too large', element.start)
+  return magnitude.reduce((value, octet) => value * 256 + octet, 0)
 }
 
 /**

@@ -1,3 +1,5 @@
+import { bytesOf, readChildren } from './der-reader.ts'
+
 /**
  * A DER buffer that is filled from its end to its beginning (X.690): when the header of an element
  * is written its content already stands behind it, so every length is known and one pass suffices.
@@ -37,7 +39,13 @@ function claim(writer: DerWriter, count: number): number {
 /** Puts bytes that are DER already, or bare content, in front of what is there. */
 export function writeBytes(writer: DerWriter, bytes: Uint8Array): void {
   const at = claim(writer, bytes.length)
-  writer.buffer.set(bytes, at)
+  const { buffer } = writer
+  if (bytes.length > 32) {
+    buffer.set(bytes, at)
+    return
+  }
+  // `set` costs more than the copying where the bytes are few, as those of an OID are.
+  for (let index = 0; index < bytes.length; index++) buffer[at + index] = bytes[index] ?? 0
 }
 
 /** Puts one byte in front of what is there. */
@@ -109,4 +117,31 @@ export function writeBitString(writer: DerWriter, bytes: Uint8Array): void {
   writeBytes(writer, bytes)
   writeByte(writer, 0)
   writeHeader(writer, 0x03, end)
+}
+
+/**
+ * Brings the elements written since `contentEnd` into the order of a SET OF (X.690 section 11.6).
+ * @param contentEnd `writer.length` as it was before the elements were written.
+ */
+export function sortSetOf(writer: DerWriter, contentEnd: number): void {
+  const { buffer } = writer
+  const contentStart = buffer.length - writer.length
+  const content = buffer.slice(contentStart, buffer.length - contentEnd)
+  const set = { tag: 0x31, start: 0, contentStart: 0, end: content.length }
+  const elements = readChildren(content, set).map((element) => bytesOf(content, element))
+  let at = contentStart
+  for (const element of elements.sort(compareBytes)) {
+    buffer.set(element, at)
+    at += element.length
+  }
+}
+
+/** The order of a SET OF: octet by octet, and a prefix before what it begins. */
+export function compareBytes(one: Uint8Array, other: Uint8Array): number {
+  const common = Math.min(one.length, other.length)
+  for (let index = 0; index < common; index++) {
+    const difference = (one[index] ?? 0) - (other[index] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return one.length - other.length
 }
