@@ -6,6 +6,7 @@ const options: Options = {
     'backends/index': 'backends/index.ts',
     'backends/webcrypto/index': 'backends/webcrypto/index.ts',
     'backends/pkcs11/index': 'backends/pkcs11/index.ts',
+    'backends/pkcs11/worker': 'backends/pkcs11/worker.ts',
     'backends/aws-kms/index': 'backends/aws-kms/index.ts',
     'testing/index': 'src/testing/index.ts',
     'cli/main': 'src/cli/main.ts',

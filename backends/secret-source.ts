@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { KeystayError } from '../src/errors.ts'
 
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 /**
  * Reads a PIN or secret from where a URI's `pin-source` or `secret-source` points:
  * `file:/path` (one line; the line end is not part of it) or `env:NAME`. The content never appears
  * in an error.
  * @param what the attribute's name, for messages
- * @throws {KeystayError} `secret_source_invalid`, `secret_source_unreadable`, `secret_source_empty`
+ * @throws {KeystayError} `secret_source_invalid` (also where it holds anything but one line of
+ *   text), `secret_source_unreadable`, `secret_source_empty`
  */
 export async function readSecretSource(source: string, what: string): Promise<string> {
   const [, kind, rest] = /^(file|env):(.+)$/s.exec(source) ?? []
@@ -19,6 +22,12 @@ export async function readSecretSource(source: string, what: string): Promise<st
   const secret = kind === 'env' ? readEnvironment(rest, what) : await readFileSource(rest, what)
   if (secret === '') {
     throw new KeystayError('secret_source_empty', `${what} (${kind}:${rest}) holds nothing`)
+  }
+  if (/[\r\n\0]/.test(secret)) {
+    throw new KeystayError(
+      'secret_source_invalid',
+      `${what} (${kind}:${rest}) holds more than one line; it must hold the secret and nothing else`,
+    )
   }
   return secret
 }
@@ -43,14 +52,24 @@ async function readFileSource(location: string, what: string): Promise<string> {
       `${what} must name an absolute path: file:/run/secrets/…`,
     )
   }
+  let bytes: Uint8Array
   try {
-    return (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
+    bytes = await readFile(path)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new KeystayError(
       'secret_source_unreadable',
       `${what}: ${path} cannot be read (${code ?? 'unknown error'})`,
       { cause: error },
+    )
+  }
+  try {
+    return decoder.decode(bytes).replace(/\r?\n$/, '')
+  } catch {
+    // Decoding loosely would turn different bytes into the same secret.
+    throw new KeystayError(
+      'secret_source_invalid',
+      `${what}: ${path} is not text; write the secret as UTF-8, for instance in base64`,
     )
   }
 }

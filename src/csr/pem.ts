@@ -46,7 +46,11 @@ export function findPemBlocks(text: string): PemBlock[] {
   for (let match = begin.exec(text); match !== null; match = begin.exec(text)) {
     const label = match[1] ?? ''
     const end = text.indexOf('-----', begin.lastIndex)
-    if (end === -1) throw new KeystayError('pem_invalid', `the PEM block ${label} does not end`)
+    if (end === -1)
+      throw new KeystayError(
+        'pem_invalid',
+        `the PEM block ${label} does not end; give it whole, with its END line`,
+      )
     const boundary = `-----END ${label}-----`
     if (!text.startsWith(boundary, end)) {
       throw new KeystayError('pem_invalid', `the PEM block must end with ${boundary}`)

@@ -65,7 +65,7 @@ function readPlainText(text: string): Uint8Array {
   if (bare === undefined) {
     throw new KeystayError(
       'csr_not_found',
-      'the input is no certificate request: neither PEM nor base64 nor DER',
+      'the input is no certificate request: neither PEM nor base64 nor DER; give the text from BEGIN CERTIFICATE REQUEST to END CERTIFICATE REQUEST',
     )
   }
   return bare

@@ -275,7 +275,11 @@ function checkRawExtensions(raw: unknown, checked: CheckedExtension[]): void {
     const pointer = `/extensions/${index}`
     const result = checkRawExtension(extension, pointer)
     if (seen.has(result.oidDer.join())) {
-      refuse('extension_repeated', pointer, `${pointer} gives an extension for the second time`)
+      refuse(
+        'extension_repeated',
+        pointer,
+        `${pointer} gives an extension for the second time; give it once`,
+      )
     }
     seen.add(result.oidDer.join())
     checked.push(result)
