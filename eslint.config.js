@@ -15,5 +15,8 @@ export default defineConfig(
       'max-lines': ['warn', { max: 400, skipBlankLines: true, skipComments: true }],
     },
   },
-  { files: ['scripts/**', 'bench/**', 'examples/**'], rules: { 'no-console': 'off' } },
+  {
+    files: ['scripts/**', 'bench/**', 'examples/**', 'test/**'],
+    rules: { 'no-console': 'off' },
+  },
 )

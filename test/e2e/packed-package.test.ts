@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const run = promisify(execFile)
+let project = ''
+
+async function node(program: string): Promise<string> {
+  await writeFile(join(project, 'program.mjs'), program)
+  return (await run('node', ['program.mjs'], { cwd: project })).stdout
+}
+
+describe('the packed package in an empty project without optional peers', () => {
+  beforeAll(async () => {
+    project = await mkdtemp(join(tmpdir(), 'keystay-pack-'))
+    const packed = await run(
+      'npm',
+      ['pack', '--json', '--ignore-scripts', '--pack-destination', project],
+      {
+        cwd: ROOT,
+      },
+    )
+
+    const parsed = JSON.parse(packed.stdout) as Record<string, { filename: string }>
+    const [tarball] = Object.values(parsed)
+    await writeFile(join(project, 'package.json'), '{ "private": true, "type": "module" }')
+    await run('npm', ['install', '--prefer-offline', `./${tarball?.filename ?? ''}`], {
+      cwd: project,
+    })
+  }, 180_000)
+  afterAll(() => rm(project, { recursive: true, force: true }))
+
+  test('the root entry and the in-process backend work', async () => {
+    const output = await node(`
+      import { CsrBuilder, parseCsr } from 'keystay'
+      import { openBackend } from 'keystay/backends'
+      const backend = await openBackend('webcrypto:')
+      const key = await backend.generateKey('p256v1', { label: 'keystay:packed' })
+      const csr = await new CsrBuilder({ sans: ['app.example.com'] }).sign(key)
+      console.log((await parseCsr(csr.pem)).signature.status)
+    `)
+    expect(output.trim()).toBe('valid')
+  })
+
+  test('CommonJS can require the root entry', async () => {
+    const program = "const { CsrBuilder } = require('keystay'); console.log(typeof CsrBuilder)"
+    const { stdout } = await run('node', ['--input-type=commonjs', '-e', program], { cwd: project })
+    expect(stdout.trim()).toBe('function')
+  })
+
+  test.each([
+    ['pkcs11:token=t?module-path=/nowhere.so&pin-source=env:HOME', 'pkcs11js'],
+    ['awskms:region=eu-central-1', '@aws-sdk/client-kms'],
+  ])('openBackend(%j) names the package to install', async (uri, peer) => {
+    const output = await node(`
+      import { openBackend } from 'keystay/backends'
+      try {
+        const backend = await openBackend(${JSON.stringify(uri)})
+        await backend.capabilities()
+        await backend.generateKey('p256v1', { label: 'keystay:packed' })
+      } catch (error) {
+        console.log(error.code, error.message)
+      }
+    `)
+    expect(output).toContain('peer_missing')
+    expect(output).toContain(`npm install ${peer}`)
+  })
+
+  test('the command runs', async () => {
+    const { stdout } = await run('npx', ['keystay', '--version'], { cwd: project })
+    expect(stdout.trim()).toMatch(/^\d+\.\d+\.\d+$/)
+  })
+
+  test('keystay/testing loads without a test framework', async () => {
+    const output = await node(
+      "import * as testing from 'keystay/testing'; console.log(Object.keys(testing).toSorted().join())",
+    )
+    expect(output).toContain('createSoftHsmToken')
+    expect(output).toContain('startKmsEmulator')
+  })
+})
