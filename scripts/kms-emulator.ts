@@ -1,6 +1,6 @@
 /**
  * Starts the KMS emulator and prints how to reach it, until interrupted:
- * `node scripts/kms-emulator.ts [--port N] [--region R]`. `eval` of its output in a shell sets the
+ * `npm run --silent kms-emulator [-- --port N --region R]`. `eval` of its output in a shell sets the
  * environment; the backend URI is in `KEYSTAY_BACKEND`.
  */
 import { parseArgs } from 'node:util'

@@ -86,7 +86,7 @@ The same with SoftHSM (apt install softhsm2); for keystay only the URI is anothe
    npx keystay csr --in ${REQUEST} --backend '${onSoftHsm}'
 
 The same with AWS KMS, given credentials as for the AWS CLI (a key costs about $1 a month); or, to
-try it without an account, run node scripts/kms-emulator.ts elsewhere and paste here what it prints:
+try it without an account, run npm run --silent kms-emulator elsewhere and paste here what it prints:
 
    npx keystay csr --in ${REQUEST} --backend awskms:region=us-east-1
 
