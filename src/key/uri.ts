@@ -16,11 +16,12 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 
 /**
- * Attributes whose value must not be shown, whatever the scheme (RFC 7512 section 2.4, and ours): a
- * value ends only where another attribute begins, as a PIN may hold `&` and `;` by mistake.
+ * Attributes whose value must not be shown, whatever the scheme (RFC 7512 section 2.4, and ours):
+ * among them a source that is none, as it is likely the PIN itself. A value ends only where another
+ * attribute begins, as a PIN may hold `&` and `;` by mistake.
  */
 const SECRET_ATTRIBUTE =
-  /((?:^|[?&;:])[a-z0-9-]*(?:pin|secret|passw(?:or)?d|passphrase)(?:-value)?=).*?(?=[?&;][a-z0-9-]+=|$)/gis
+  /((?:^|[?&;:])[a-z0-9-]*(?:pin|secret|passw(?:or)?d|passphrase)(?:-value|-source(?!=(?:file|env)(?::|%3a)))?=).*?(?=[?&;][a-z0-9-]+=|$)/gis
 
 /** A URI as it may be shown: the values of secret attributes are replaced. */
 export function redactUri(uri: string): string {

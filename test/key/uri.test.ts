@@ -125,6 +125,8 @@ describe('what is shown of a URI', () => {
     ['webcrypto:/k?secret=abc', 'webcrypto:/k?secret=***'],
     // Where a secret is, is none.
     ['pkcs11:?pin-source=file:/run/pin', 'pkcs11:?pin-source=file:/run/pin'],
+    ['pkcs11:?pin-source=824173&x=y', 'pkcs11:?pin-source=***&x=y'],
+    ['webcrypto:k?secret-source=env%3AS', 'webcrypto:k?secret-source=env%3AS'],
     ['webcrypto:/k?secret-source=env:S', 'webcrypto:/k?secret-source=env:S'],
     ['pkcs11:token=spinning', 'pkcs11:token=spinning'],
   ])('%j is shown as %j', (uri, shown) => {
