@@ -6,6 +6,7 @@ import {
   type SignatureAlgorithm,
 } from '../../src/csr/algorithms.ts'
 import { KeystayError } from '../../src/errors.ts'
+import type { BackendCapabilities } from '../../src/key/backend.ts'
 
 type KmsKeySpec =
   `RSA_${2048 | 3072 | 4096}` | `ECC_NIST_P${256 | 384 | 521}` | 'ECC_NIST_EDWARDS25519'
@@ -56,10 +57,13 @@ export function keyTypeOf(keySpec: string | undefined): KeyType | undefined {
   return KEY_TYPE_NAMES.find((keyType) => KMS_KEY_TYPES[keyType].keySpec === keySpec)
 }
 
-/** Everything that some KMS key can sign with. */
-export const KMS_SIGNATURE_ALGORITHMS: readonly SignatureAlgorithm[] =
-  SIGNATURE_ALGORITHM_NAMES.filter((name) =>
-    Object.values(KMS_KEY_TYPES).some(({ signing }) => signing[name] !== undefined),
+/** What KMS signs with each key type. */
+export const KMS_SIGNATURE_ALGORITHMS: BackendCapabilities['signatureAlgorithms'] =
+  Object.fromEntries(
+    KEY_TYPE_NAMES.map((keyType) => [
+      keyType,
+      SIGNATURE_ALGORITHM_NAMES.filter((name) => name in KMS_KEY_TYPES[keyType].signing),
+    ]),
   )
 
 /**

@@ -285,7 +285,7 @@ export class Pkcs11Backend implements DiagnosableBackend {
     if (plan === undefined) {
       throw new KeystayError(
         'signature_algorithm_unsupported',
-        `the token cannot sign by ${algorithm}; it can ${readCapabilities(this.#connection.mechanisms).signatureAlgorithms.join(', ')}`,
+        `the token cannot sign by ${algorithm} with a ${keyType} key; it can by ${(readCapabilities(this.#connection.mechanisms).signatureAlgorithms[keyType] ?? ['nothing']).join(', ')}`,
         { pointer: '/signature_algorithm' },
       )
     }

@@ -216,7 +216,9 @@ function describeMechanisms(mechanisms: MechanismTable): Finding {
   }
   const missing = KEY_TYPE_NAMES.filter((name) => !keyTypes.includes(name))
   const lack = missing.length === 0 ? '' : `; not ${missing.join(', ')}`
-  return ok(`keys: ${keyTypes.join(', ')}${lack}; signatures: ${signatureAlgorithms.join(', ')}`)
+  return ok(
+    `keys: ${keyTypes.join(', ')}${lack}; signatures: ${[...new Set(Object.values(signatureAlgorithms).flat())].join(', ')}`,
+  )
 }
 
 function describeSessions(token: Token, { maxSessions, sessions }: TokenInfo): Finding {

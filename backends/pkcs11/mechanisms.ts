@@ -3,7 +3,6 @@ import {
   KEY_TYPES,
   KEY_TYPE_NAMES,
   SIGNATURE_ALGORITHMS,
-  SIGNATURE_ALGORITHM_NAMES,
   type HashName,
   type KeyType,
   type SignatureAlgorithm,
@@ -164,20 +163,16 @@ function fits({ minKeySize, maxKeySize }: MechanismInfo, bits: number): boolean 
 
 /** What keystay can do with a token, from what the token says that it can. */
 export function readCapabilities(offered: MechanismTable): BackendCapabilities {
-  const keyTypes = KEY_TYPE_NAMES.filter(
-    (keyType) =>
-      planGeneration(keyType, offered) !== undefined &&
-      KEY_TYPES[keyType].signatureAlgorithms.some((name) => planSigning(keyType, name, offered)),
-  )
-  const signatureAlgorithms = SIGNATURE_ALGORITHM_NAMES.filter((name) =>
-    keyTypes.some(
-      (keyType) =>
-        KEY_TYPES[keyType].signatureAlgorithms.includes(name) &&
-        planSigning(keyType, name, offered) !== undefined,
-    ),
-  )
+  const signatureAlgorithms: Partial<Record<KeyType, readonly SignatureAlgorithm[]>> = {}
+  for (const keyType of KEY_TYPE_NAMES) {
+    if (planGeneration(keyType, offered) === undefined) continue
+    const usable = KEY_TYPES[keyType].signatureAlgorithms.filter(
+      (name) => planSigning(keyType, name, offered) !== undefined,
+    )
+    if (usable.length > 0) signatureAlgorithms[keyType] = usable
+  }
   return {
-    keyTypes,
+    keyTypes: KEY_TYPE_NAMES.filter((keyType) => keyType in signatureAlgorithms),
     signatureAlgorithms,
     deletion: 'immediate',
     durable: true,

@@ -40,10 +40,11 @@ export class WebCryptoBackend implements DiagnosableBackend {
   async capabilities({ signal }: CallOptions = {}): Promise<BackendCapabilities> {
     return this.#gate.run(signal, async () => {
       const keyTypes = await this.#supportedKeyTypes()
-      const algorithms = keyTypes.flatMap((keyType) => keyTypeFacts(keyType).signatureAlgorithms)
       return {
         keyTypes,
-        signatureAlgorithms: [...new Set(algorithms)],
+        signatureAlgorithms: Object.fromEntries(
+          keyTypes.map((keyType) => [keyType, keyTypeFacts(keyType).signatureAlgorithms]),
+        ),
         deletion: 'immediate',
         durable: this.#keyring.directory !== undefined,
         uniqueLabels: true,

@@ -53,7 +53,8 @@ export async function signRequest(work: Work): Promise<SignedRequest> {
   const { durable, signatureAlgorithms } = await backend.capabilities({ signal })
   if (!durable) throw notDurable(backend)
   const isNew = 'label' in choice
-  if (isNew) checkSupport(choice.keyType, plan.signatureAlgorithm, signatureAlgorithms)
+  if (isNew)
+    checkSupport(choice.keyType, plan.signatureAlgorithm, signatureAlgorithms[choice.keyType])
   const key = isNew
     ? await makeKey(work, choice.keyType, choice.label)
     : await getKey(work, choice.uri, choice.expectedType)
@@ -80,13 +81,15 @@ function notDurable(backend: KeyBackend): KeystayError {
 function checkSupport(
   keyType: KeyType,
   asked: SignatureAlgorithm | undefined,
-  supported: readonly SignatureAlgorithm[],
+  supported: readonly SignatureAlgorithm[] | undefined,
 ): void {
+  // Without an entry the device makes no such key, and says so itself.
+  if (supported === undefined) return
   const algorithm = chooseSignatureAlgorithm(keyType, asked)
   if (supported.includes(algorithm)) return
   throw new KeystayError(
     'signature_algorithm_unsupported',
-    `this backend cannot sign with ${algorithm}; it can with ${supported.join(', ')}`,
+    `this backend cannot sign by ${algorithm} with a ${keyType} key; it can by ${supported.join(', ')}`,
   )
 }
 

@@ -15,7 +15,8 @@ export interface BackendKey extends SigningKey {
 /** What a backend can do, asked of the device itself where it can be asked. */
 export interface BackendCapabilities {
   readonly keyTypes: readonly KeyType[]
-  readonly signatureAlgorithms: readonly SignatureAlgorithm[]
+  /** What signs with keys of each of `keyTypes`: a device may tie a curve to one hash. */
+  readonly signatureAlgorithms: Readonly<Partial<Record<KeyType, readonly SignatureAlgorithm[]>>>
   /** `scheduled`: the device destroys only after a waiting time; see {@link KeyDestruction}. */
   readonly deletion: 'immediate' | 'scheduled'
   /** Whether a key outlives this process. */

@@ -264,7 +264,7 @@ describe('nothing is made', () => {
 
   test('with an algorithm that the backend has not', async () => {
     const { backends, backend } = await fakeBackends({
-      capabilities: { signatureAlgorithms: ['ecdsa-sha256'] },
+      capabilities: { signatureAlgorithms: { p384: ['ecdsa-sha256'] } },
     })
     const argv = [...CSR, '--cn', 'x', '-t', 'p384', '--json']
     expect(errorOf(await run(argv, { backends })).code).toBe('signature_algorithm_unsupported')

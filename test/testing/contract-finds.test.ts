@@ -106,7 +106,7 @@ const BROKEN: readonly (readonly [string, string, Changes<KeyBackend>])[] = [
     (original) => ({
       capabilities: async () => ({
         ...(await original.capabilities()),
-        signatureAlgorithms: ['ecdsa-sha256'],
+        signatureAlgorithms: { p256v1: ['ecdsa-sha256'] },
       }),
     }),
   ],
@@ -304,7 +304,7 @@ const BROKEN: readonly (readonly [string, string, Changes<KeyBackend>])[] = [
     (original) => ({
       capabilities: async () => ({
         ...(await original.capabilities()),
-        signatureAlgorithms: ['ed25519'],
+        signatureAlgorithms: { ed25519: ['ed25519'] },
       }),
     }),
   ],
