@@ -1,18 +1,7 @@
 import type { DiagnosisStep } from '../../src/key/backend.ts'
+import { failedStep } from '../../src/key/failed-step.ts'
 import type { KmsConnection } from './connection.ts'
 import { isKeystayError, toKeystayError } from './errors.ts'
-
-/** A step that did not go well: what is wrong, then what to do. */
-export function failedStep(
-  name: string,
-  error: unknown,
-  status: 'failed' | 'warning' = 'failed',
-): DiagnosisStep {
-  const message = error instanceof Error ? error.message : String(error)
-  // Our messages say what is wrong, then what would be right.
-  const [, detail = message, remedy] = /^(.+?); (.+)$/s.exec(message) ?? []
-  return { name, status, detail, ...(remedy !== undefined && { remedy }) }
-}
 
 /** The steps that need a connection: region, credentials, endpoint, permission to list. */
 export async function* diagnoseConnection(

@@ -1,12 +1,12 @@
 import type { CallOptions } from '../../src/csr/signing-key.ts'
 import { KeystayError } from '../../src/errors.ts'
 import type { DiagnosableBackend, DiagnosisStep } from '../../src/key/backend.ts'
+import { failedStep } from '../../src/key/failed-step.ts'
 import { loadPeer } from '../peer.ts'
 import { AwsKmsBackend } from './backend.ts'
 import type { KmsClient, KmsOperation } from './client.ts'
 import { SYSTEM_CLOCK, type Clock } from './clock.ts'
 import { KmsConnection } from './connection.ts'
-import { failedStep } from './diagnosis.ts'
 import { CREATOR_TAG, LABEL_TAG, REQUEST_TAG } from './tags.ts'
 import { formatBackendUri, parseBackendUri, type AwsKmsLocation } from './uri.ts'
 

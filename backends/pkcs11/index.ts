@@ -1,5 +1,6 @@
 /** The PKCS#11 backend: keys in an HSM, a smart card or SoftHSM. */
 import type { DiagnosableBackend, DiagnosisStep } from '../../src/key/backend.ts'
+import { failedStep } from '../../src/key/failed-step.ts'
 import { Pkcs11Backend } from './backend.ts'
 import { Call } from './call.ts'
 import { connect, STEP_NAMES, type Connection } from './connect.ts'
@@ -69,7 +70,7 @@ export async function* diagnosePkcs11(
         const step = await next(name)
         if (step.done !== true) yield { name, ...step.value }
       } catch (error) {
-        yield { name, status: 'failed', ...explain(error) }
+        yield failedStep(name, toKeystayError(error, 'the module failed'))
         for (const skipped of STEP_NAMES.slice(index + 1)) {
           yield { name: skipped, status: 'skipped', detail: `needs ${name}` }
         }
@@ -83,13 +84,4 @@ export async function* diagnosePkcs11(
     // Whoever listened may have stopped half-way, and a step may still hang: not waited for.
     void steps.return(undefined as never)
   }
-}
-
-/** Our messages say what is wrong and, behind a semicolon, what would be right. */
-function explain(error: unknown): { detail: string; remedy?: string } {
-  const { message } = toKeystayError(error, 'the module failed')
-  const at = message.indexOf('; ')
-  return at < 0
-    ? { detail: message }
-    : { detail: message.slice(0, at), remedy: message.slice(at + 2) }
 }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { DiagnosisStep } from '../../src/key/backend.ts'
-import { attempt } from './diagnose.ts'
+import { attempt } from './attempt.ts'
 import { hasKeyring, openDirectoryKeyring, type KeyringLocation } from './directory-keyring.ts'
 import { checkPrivateDirectory } from './directory.ts'
 import type { Keyring } from './keyring.ts'
