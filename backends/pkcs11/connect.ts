@@ -57,7 +57,8 @@ export async function* connect(
   const driver = await loadDriver(options.pkcs11js)
   yield ok('pkcs11js loads')
 
-  const module = await findModule(address.modulePath, driver, options.libraryParameters)
+  const { libraryParameters = address.libraryParameters } = options
+  const module = await findModule(address.modulePath, driver, libraryParameters)
   const leave: (() => void | Promise<void>)[] = []
   const release = async () => {
     for (const step of leave.splice(0).reverse()) await step()

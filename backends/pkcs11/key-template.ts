@@ -30,6 +30,11 @@ export const VENDOR_PROFILES: Readonly<Record<VendorProfile, ProfileFacts>> = {
   yubihsm: { privatePublicKey: false, vagueErrors: true },
 }
 
+/** Whether there is a profile of this name. */
+export function isVendorProfile(name: string): name is VendorProfile {
+  return Object.hasOwn(VENDOR_PROFILES, name)
+}
+
 /**
  * CKA_EC_PARAMS of Ed25519: its OID (RFC 8410), or the curve's name as a PrintableString
  * (PKCS#11 v3.0 section 2.3.5), which some tokens know only.

@@ -1,7 +1,12 @@
 import { KeystayError } from '../../src/errors.ts'
 import type { CallOptions } from '../../src/csr/signing-key.ts'
 import { readSecretSource } from '../secret-source.ts'
-import { VENDOR_PROFILES, type TemplateHook, type VendorProfile } from './key-template.ts'
+import {
+  isVendorProfile,
+  VENDOR_PROFILES,
+  type TemplateHook,
+  type VendorProfile,
+} from './key-template.ts'
 import type { TokenAccess } from './token.ts'
 import type { BackendAddress } from './uri.ts'
 
@@ -19,7 +24,7 @@ export interface Pkcs11BackendOptions extends CallOptions {
   readonly allowPinValue?: boolean | undefined
   /** Tries the PIN even where a wrong one would lock the token. Default false. */
   readonly allowFinalTry?: boolean | undefined
-  /** What is known of the vendor's tokens. Default `generic`. */
+  /** What is known of the vendor's tokens. Default: the URI's, or `generic`. */
   readonly profile?: VendorProfile | undefined
   /** Changes the attributes of new keys, after the profile. */
   readonly template?: TemplateHook | undefined
@@ -34,7 +39,7 @@ export interface Pkcs11BackendOptions extends CallOptions {
    * else helps. Set it to `false` where other code in the process uses the module. Default true.
    */
   readonly reinitialize?: boolean | undefined
-  /** What NSS wants at initialisation, such as `configdir='sql:/path' …`. */
+  /** What NSS wants at initialisation, such as `configdir='sql:/path' …`. Default: the URI's. */
   readonly libraryParameters?: string | undefined
 }
 
@@ -52,8 +57,8 @@ export interface Settings {
  * @throws {KeystayError} `pin_value_refused` @throws {TypeError} for options that cannot be meant
  */
 export function readSettings(address: BackendAddress, options: Pkcs11BackendOptions): Settings {
-  const { profile = 'generic', maxSessions = address.maxSessions } = options
-  if (!Object.hasOwn(VENDOR_PROFILES, profile)) {
+  const { profile = address.profile ?? 'generic', maxSessions = address.maxSessions } = options
+  if (!isVendorProfile(profile)) {
     throw new TypeError(`options.profile must be one of ${Object.keys(VENDOR_PROFILES).join(', ')}`)
   }
   if (maxSessions !== undefined && (!Number.isInteger(maxSessions) || maxSessions < 1)) {

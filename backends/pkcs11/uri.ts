@@ -8,6 +8,7 @@ import {
   redactUri,
   refuseUnknownAttributes,
 } from '../../src/key/uri.ts'
+import { isVendorProfile, VENDOR_PROFILES, type VendorProfile } from './key-template.ts'
 
 /** Attributes of RFC 7512 section 2.3 that choose a token; all that are given must match. */
 export interface TokenQuery {
@@ -25,6 +26,8 @@ export interface BackendAddress extends TokenQuery {
   readonly pinSource?: string | undefined
   readonly pinValue?: string | undefined
   readonly maxSessions?: number | undefined
+  readonly profile?: VendorProfile | undefined
+  readonly libraryParameters?: string | undefined
 }
 
 /** A key's URI, taken apart. */
@@ -43,7 +46,10 @@ export interface TokenIdentity {
 
 const TOKEN_ATTRIBUTES = ['token', 'serial', 'manufacturer', 'model', 'slot-id'] as const
 const KEY_ATTRIBUTES = [...TOKEN_ATTRIBUTES, 'id', 'object', 'type'] as const
-const QUERY_ATTRIBUTES = ['module-path', 'pin-source', 'pin-value', 'max-sessions'] as const
+const QUERY_ATTRIBUTES = [
+  ...['module-path', 'pin-source', 'pin-value', 'max-sessions'],
+  ...['profile', 'library-parameters'],
+] as const
 
 /** More sessions than this are more threads than a process should have for one token. */
 const MOST_SESSIONS = 64
@@ -56,6 +62,11 @@ function parseCount(uri: string, name: string, text: string | undefined): number
   if (text === undefined) return undefined
   if (!/^[0-9]{1,15}$/.test(text)) throw invalid(uri, `${name} must be a decimal number`)
   return Number(text)
+}
+
+function parseProfile(uri: string, name: string | undefined): VendorProfile | undefined {
+  if (name === undefined || isVendorProfile(name)) return name
+  throw invalid(uri, `profile must be one of ${Object.keys(VENDOR_PROFILES).join(', ')}`)
 }
 
 function parseTokenQuery(uri: string, attributes: ReadonlyMap<string, string>): TokenQuery {
@@ -98,6 +109,8 @@ export function parseBackendAddress(uri: string): BackendAddress {
     pinSource: query.get('pin-source'),
     pinValue: query.get('pin-value'),
     maxSessions,
+    profile: parseProfile(uri, query.get('profile')),
+    libraryParameters: query.get('library-parameters'),
   }
 }
 

@@ -96,6 +96,7 @@ test.each([
   ['pkcs11:slot-id=one?module-path=/m', 'uri_invalid'],
   ['pkcs11:token=x?module-path=/m&max-sessions=0', 'uri_invalid'],
   ['pkcs11:token=x?module-path=/m&max-sessions=65', 'uri_invalid'],
+  ['pkcs11:token=x?module-path=/m&profile=luna', 'uri_invalid'],
   ['pkcs11:token=%zz?module-path=/m', 'uri_invalid'],
   ['pkcs11:token=x?module-path=/absent/module.so', 'pkcs11_module_not_found'],
   ['pkcs11:token=x?module-path=/etc/hostname', 'pkcs11_module_invalid'],
