@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -44,6 +46,21 @@ describe('the packed package in an empty project without optional peers', () => 
       console.log((await parseCsr(csr.pem)).signature.status)
     `)
     expect(output.trim()).toBe('valid')
+  })
+
+  test('the root entry bundles for a browser, with no Node module in its closure', async () => {
+    const { outputFiles, warnings } = await build({
+      stdin: { contents: "export * from 'keystay'", resolveDir: project },
+      bundle: true,
+      minify: true,
+      write: false,
+      platform: 'browser',
+      format: 'esm',
+    })
+    expect(warnings).toEqual([])
+    const code = outputFiles[0]?.contents ?? new Uint8Array()
+    expect(new TextDecoder().decode(code)).not.toMatch(/["']node:|\brequire\(|\bBuffer\b/)
+    expect(gzipSync(code).length).toBeLessThan(20 * 1024)
   })
 
   test('CommonJS can require the root entry', async () => {
