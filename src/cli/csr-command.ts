@@ -71,7 +71,9 @@ async function readRecord(io: CliIo, path: string, options: CsrOptions): Promise
   if (typeof record !== 'object' || record === null || Array.isArray(record)) {
     throw notRecord(path, 'is not a JSON object')
   }
-  return parseCustomCsrRequest(overlayRecord(record, options))
+  return parseCustomCsrRequest(overlayRecord(record, options), {
+    internationalNames: options.idn,
+  })
 }
 
 function notRecord(path: string, what: string): KeystayError {

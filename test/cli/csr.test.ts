@@ -161,6 +161,18 @@ describe('options', () => {
     expect(answer).toMatchObject({ key_type: 'rsa2048', signature_algorithm: 'rsa-pkcs1-sha256' })
   })
 
+  test('--idn convert serves the names of --in too', async () => {
+    const { backends } = await fakeBackends()
+    const names = { common_name: 'bücher.example', sans: ['bücher.example'] }
+    const stdin = JSON.stringify({ ...REQUEST, ...names })
+    const argv = [...CSR, '--in', '-', '--json']
+    expect(errorOf(await run(argv, { backends, stdin })).code).toBe('dns_name_international')
+    const { csr } = answerOf(await run([...argv, '--idn', 'convert'], { backends, stdin }))
+    const { sans, subject } = await parseCsr(csr)
+    expect(sans).toEqual([{ dns: 'xn--bcher-kva.example' }])
+    expect(subject.text).toContain('CN=xn--bcher-kva.example')
+  })
+
   test('--idn convert reports what was converted', async () => {
     const { backends } = await fakeBackends()
     const argv = [...CSR, '-t', 'p256v1', '--san', 'bücher.example', '--idn', 'convert']

@@ -32,18 +32,22 @@ const MAX_SAN = 255
 
 /**
  * Reads the record of a custom CSR (snake_case JSON) strictly, the request in it included.
+ * @param options what to do with names that are not ASCII, which the record cannot say
  * @throws {KeystayError} `request_invalid`, `field_missing`, `field_unknown`, `text_expected`,
  *   `text_empty`, `san_too_long`, `key_type_unknown`, and what `CsrBuilder` throws; pointers are to
  *   the record
  */
-export function parseCustomCsrRequest(record: unknown): CustomCsrRequest {
+export function parseCustomCsrRequest(
+  record: unknown,
+  { internationalNames }: Pick<CsrRequest, 'internationalNames'> = {},
+): CustomCsrRequest {
   if (typeof record !== 'object' || record === null || Array.isArray(record)) {
     refuse('request_invalid', '', `a custom CSR is a JSON object, not ${show(record)}`)
   }
   const { sans, key_type: keyType, name, description, ...rest } = record as Record<string, unknown>
   const subject = takeSubject(rest)
   refuseRest(rest, '', KNOWN.join(', '))
-  const request: CsrRequest = { subject, sans: takeSans(sans) }
+  const request: CsrRequest = { subject, sans: takeSans(sans), internationalNames }
   checkInRecordTerms(request)
   return {
     request,
