@@ -23,6 +23,15 @@ export async function openssl(args: readonly string[]): Promise<string> {
   return stdout + stderr
 }
 
+/** Verifies requests one by one; answers how many `openssl req` found right. */
+export async function verifyEach(path: string, requests: readonly string[]): Promise<number> {
+  mkdirSync(path)
+  for (const [index, pem] of requests.entries()) writeFileSync(join(path, `${index}.csr`), pem)
+  const loop = 'for file in *.csr; do openssl req -in "$file" -noout -verify 2>&1 || exit 1; done'
+  const { stdout } = await run('sh', ['-c', loop], { cwd: path, maxBuffer: 1 << 26 })
+  return stdout.match(/verify OK$/gm)?.length ?? 0
+}
+
 const CA_CONFIGURATION = `[ca]
 default_ca = default
 [default]
