@@ -1,5 +1,6 @@
 import type { KeyMetadata } from '@aws-sdk/client-kms'
 import { KEY_TYPE_NAMES, keyTypeFacts, type KeyType } from '../../src/csr/algorithms.ts'
+import { sameBytes } from '../../src/csr/der/bytes.ts'
 import { readPublicKey } from '../../src/csr/public-key.ts'
 import type { CallOptions } from '../../src/csr/signing-key.ts'
 import { KeystayError } from '../../src/errors.ts'
@@ -293,8 +294,4 @@ function requireDate(date: Date | undefined): Date {
     'backend_unavailable',
     'AWS KMS did not say when it deletes the key; ask again',
   )
-}
-
-function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => other[index] === byte)
 }

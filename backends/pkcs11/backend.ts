@@ -48,6 +48,7 @@ export class Pkcs11Backend implements DiagnosableBackend {
   readonly scheme = 'pkcs11'
   readonly uri: string
   readonly #connection: Connection
+  readonly #capabilities: BackendCapabilities
   readonly #diagnose: () => AsyncIterable<DiagnosisStep>
   readonly #pending = new Set<Promise<unknown>>()
   readonly #plans = new Map<string, SigningPlan | undefined>()
@@ -55,6 +56,7 @@ export class Pkcs11Backend implements DiagnosableBackend {
 
   constructor(connection: Connection, diagnose: () => AsyncIterable<DiagnosisStep>) {
     this.#connection = connection
+    this.#capabilities = readCapabilities(connection.mechanisms)
     this.#diagnose = diagnose
     this.uri = connection.token.uri
   }
@@ -62,7 +64,7 @@ export class Pkcs11Backend implements DiagnosableBackend {
   async capabilities({ signal }: CallOptions = {}): Promise<BackendCapabilities> {
     this.#refuseClosed()
     signal?.throwIfAborted()
-    return readCapabilities(this.#connection.mechanisms)
+    return this.#capabilities
   }
 
   async generateKey(keyType: KeyType, { label, signal }: GenerateKeyOptions): Promise<BackendKey> {
@@ -70,11 +72,12 @@ export class Pkcs11Backend implements DiagnosableBackend {
     keyTypeFacts(keyType)
     this.#refuseClosed()
     const { token, settings, mechanisms } = this.#connection
+    const { keyTypes } = this.#capabilities
     const mechanism = planGeneration(keyType, mechanisms)?.mechanism
-    if (mechanism === undefined || !readCapabilities(mechanisms).keyTypes.includes(keyType)) {
+    if (mechanism === undefined || !keyTypes.includes(keyType)) {
       throw new KeystayError(
         'key_type_unsupported',
-        `token ${JSON.stringify(token.identity.label)} cannot generate and use ${keyType} keys; it can ${readCapabilities(mechanisms).keyTypes.join(', ')}`,
+        `token ${JSON.stringify(token.identity.label)} cannot generate and use ${keyType} keys; it can ${keyTypes.join(', ')}`,
         { pointer: '/key_type' },
       )
     }
@@ -285,7 +288,7 @@ export class Pkcs11Backend implements DiagnosableBackend {
     if (plan === undefined) {
       throw new KeystayError(
         'signature_algorithm_unsupported',
-        `the token cannot sign by ${algorithm} with a ${keyType} key; it can by ${(readCapabilities(this.#connection.mechanisms).signatureAlgorithms[keyType] ?? ['nothing']).join(', ')}`,
+        `the token cannot sign by ${algorithm} with a ${keyType} key; it can by ${(this.#capabilities.signatureAlgorithms[keyType] ?? ['nothing']).join(', ')}`,
         { pointer: '/signature_algorithm' },
       )
     }

@@ -1,9 +1,11 @@
 import { KEY_TYPES, KEY_TYPE_NAMES, type KeyType } from '../../src/csr/algorithms.ts'
+import { bitLength, sameBytes } from '../../src/csr/der/bytes.ts'
 import {
   encodePointPublicKey,
   encodeRsaPublicKey,
   readPublicKey,
 } from '../../src/csr/public-key.ts'
+import { subtleParameters } from '../../src/csr/subtle-parameters.ts'
 import { KeystayError } from '../../src/errors.ts'
 import { CKK } from './cryptoki.ts'
 import { ED25519_PARAMETERS } from './key-template.ts'
@@ -15,20 +17,11 @@ export interface PublicKey {
   readonly spki: Uint8Array
 }
 
-function sameBytes(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
-  return one !== undefined && other !== undefined && Buffer.compare(one, other) === 0
-}
-
-function modulusBits(modulus: Uint8Array): number {
-  const start = modulus.findIndex((byte) => byte !== 0)
-  return start < 0 ? 0 : (modulus.length - start) * 8 - Math.clz32(modulus[start] ?? 0) + 24
-}
-
 /** The type of a key, where it is one that keystay creates. */
 export function keyTypeOf(attributes: KeyAttributes): KeyType | undefined {
   const { keyType, modulus, ecParams } = attributes
   if (keyType === CKK.RSA && modulus !== undefined) {
-    const bits = modulusBits(modulus)
+    const bits = bitLength(modulus)
     return KEY_TYPE_NAMES.find((name) => {
       const facts = KEY_TYPES[name]
       return facts.family === 'rsa' && facts.bits === bits
@@ -68,9 +61,8 @@ export async function readTokenPublicKey(
   const { keyType } = readPublicKey(spki)
   if (keyType === undefined) throw unsupported(name)
   try {
-    await crypto.subtle.importKey('spki', spki as BufferSource, importAlgorithm(keyType), true, [
-      'verify',
-    ])
+    const parameters = subtleParameters(keyType, KEY_TYPES[keyType].signatureAlgorithms[0])
+    await crypto.subtle.importKey('spki', spki as BufferSource, parameters, true, ['verify'])
   } catch (error) {
     throw new KeystayError(
       'public_key_invalid',
@@ -103,10 +95,4 @@ function unsupported(name: string): KeystayError {
     'public_key_unsupported',
     `${name} is of a type that keystay does not use; it must be one of ${KEY_TYPE_NAMES.join(', ')}`,
   )
-}
-
-function importAlgorithm(keyType: KeyType): RsaHashedImportParams | EcKeyImportParams | Algorithm {
-  const { family, namedCurve } = KEY_TYPES[keyType]
-  if (family === 'rsa') return { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
-  return namedCurve === undefined ? { name: 'Ed25519' } : { name: 'ECDSA', namedCurve }
 }

@@ -1,4 +1,5 @@
 import { KEY_TYPES, type KeyType } from '../../src/csr/algorithms.ts'
+import { toHex } from '../../src/csr/der/bytes.ts'
 import { subtleParameters, type SubtleParameters } from '../../src/csr/subtle-parameters.ts'
 import { KeystayError } from '../../src/errors.ts'
 import type { KeyStorage, StoredKey } from './keyring.ts'
@@ -35,7 +36,7 @@ const encoder = new TextEncoder()
 
 async function digest(bytes: Bytes): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return Array.from(hash.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return toHex(hash.subarray(0, 16))
 }
 
 /** The part of a key's id that its label decides. */

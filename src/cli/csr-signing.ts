@@ -50,11 +50,14 @@ export async function signRequest(work: Work): Promise<SignedRequest> {
   const { context, backend, plan } = work
   const { signal } = context.io
   const { choice } = plan
-  const { durable, signatureAlgorithms } = await backend.capabilities({ signal })
+  const { durable, signatureAlgorithms, uniqueLabels } = await backend.capabilities({ signal })
   if (!durable) throw notDurable(backend)
   const isNew = 'label' in choice
-  if (isNew)
+  if (isNew) {
     checkSupport(choice.keyType, plan.signatureAlgorithm, signatureAlgorithms[choice.keyType])
+    // Where the device itself does not refuse a second key of the same label.
+    if (!uniqueLabels) await refuseTakenLabel(backend, choice.label, signal)
+  }
   const key = isNew
     ? await makeKey(work, choice.keyType, choice.label)
     : await getKey(work, choice.uri, choice.expectedType)
@@ -114,7 +117,6 @@ async function makeKey(
   const { context, backend } = work
   const { signal } = context.io
   const label = chosenLabel ?? `keystay:${randomUUID()}`
-  if (chosenLabel !== undefined) await refuseTakenLabel(backend, chosenLabel, signal)
   try {
     return await withProgress(context.io, `creating a key of type ${keyType}`, () =>
       backend.generateKey(keyType, { label, signal }),
@@ -126,14 +128,12 @@ async function makeKey(
   }
 }
 
-/** Where the device itself does not refuse a second key of the same label. */
 async function refuseTakenLabel(
   backend: KeyBackend,
-  label: string,
+  label: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const { uniqueLabels } = await backend.capabilities({ signal })
-  if (uniqueLabels || (await backend.findKey(label, { signal })) === undefined) return
+  if (label === undefined || (await backend.findKey(label, { signal })) === undefined) return
   throw new KeystayError(
     'label_taken',
     `there is a key labelled ${label} already; choose another label, or leave --label out`,

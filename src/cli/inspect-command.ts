@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { toHex } from '../csr/der/bytes.ts'
 import { attributeTypeByOid } from '../csr/request/attribute-types.ts'
 import { parseCsr, type ParsedCsr } from '../csr/parse-csr.ts'
 import { encodePem } from '../csr/pem.ts'
@@ -98,7 +99,7 @@ export function formatCsr({ stdout }: Pick<CliIo, 'stdout'>, csr: ParsedCsr): st
     [
       'Attributes',
       csr.attributes.map(({ oid, name, text, values }) =>
-        printable(`${name ?? oid}: ${text ?? values.map(hex).join(', ')}`),
+        printable(`${name ?? oid}: ${text ?? values.map(toHex).join(', ')}`),
       ),
     ],
     ['Warnings', csr.oddities.map(({ message }) => paint(stdout, 'yellow', printable(message)))],
@@ -106,7 +107,7 @@ export function formatCsr({ stdout }: Pick<CliIo, 'stdout'>, csr: ParsedCsr): st
 }
 
 function formatAttribute({ oid, value, der }: ParsedAttribute): string {
-  return printable(`${attributeTypeByOid(oid)?.shortName ?? oid} = ${value ?? `#${hex(der)}`}`)
+  return printable(`${attributeTypeByOid(oid)?.shortName ?? oid} = ${value ?? `#${toHex(der)}`}`)
 }
 
 const SAN_KINDS: Readonly<Record<string, string>> = {
@@ -121,8 +122,8 @@ const SAN_KINDS: Readonly<Record<string, string>> = {
 
 function formatSan(name: ParsedAltName): string {
   if ('otherName' in name)
-    return printable(`other ${name.otherName.oid} ${hex(name.otherName.value)}`)
-  if ('unread' in name) return `unread ${hex(name.unread)}`
+    return printable(`other ${name.otherName.oid} ${toHex(name.otherName.value)}`)
+  if ('unread' in name) return `unread ${toHex(name.unread)}`
   const [[kind, value] = ['', '']] = Object.entries(sanJson(name)) as [string, string][]
   return printable(`${SAN_KINDS[kind] ?? kind} ${value}`)
 }
@@ -138,7 +139,7 @@ function formatSignature(
 }
 
 function formatExtension(csr: ParsedCsr, { oid, name, critical, value }: ParsedExtension): string {
-  const meaning = describeExtension(csr, name ?? oid) ?? hex(value)
+  const meaning = describeExtension(csr, name ?? oid) ?? toHex(value)
   return printable(`${name ?? oid}${critical ? ' (critical)' : ''}: ${meaning}`)
 }
 
@@ -165,8 +166,4 @@ function describeExtension(csr: ParsedCsr, name: string): string | undefined {
 
 function fingerprint(spki: Uint8Array): string {
   return createHash('sha256').update(spki).digest('hex')
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

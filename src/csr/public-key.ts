@@ -1,4 +1,5 @@
 import { KeystayError } from '../errors.ts'
+import { bitLength, sameBytes } from './der/bytes.ts'
 import { KEY_TYPES, KEY_TYPE_NAMES, type KeyFamily, type KeyType } from './algorithms.ts'
 import {
   bytesOf,
@@ -82,16 +83,11 @@ export function encodePointPublicKey(keyType: KeyType, point: Uint8Array): Uint8
   return encodeSpki(finishDer(writer), point)
 }
 
-function sameBytes(one: Uint8Array | undefined, other: Uint8Array): boolean {
-  return one?.length === other.length && other.every((byte, index) => one[index] === byte)
-}
-
 function rsaBits(subjectPublicKey: Uint8Array): number {
   const [modulus, exponent] = readChildren(subjectPublicKey, readSingle(subjectPublicKey, 0x30), 2)
   expectTag(modulus, 0x02)
   expectTag(exponent, 0x02)
-  const magnitude = decodeUnsignedInteger(subjectPublicKey, modulus)
-  return magnitude.length * 8 - Math.clz32(magnitude[0] ?? 0) + 24
+  return bitLength(decodeUnsignedInteger(subjectPublicKey, modulus))
 }
 
 /**

@@ -1,3 +1,4 @@
+import { toHex } from '../csr/der/bytes.ts'
 import { KeystayError } from '../errors.ts'
 
 /**
@@ -121,11 +122,7 @@ export function parsePathAttributes(
   for (const [name, value] of splitPairs(uri, path, ';')) {
     attributes.set(
       name,
-      binary.includes(name)
-        ? Array.from(percentDecode(uri, value), (byte) => byte.toString(16).padStart(2, '0')).join(
-            '',
-          )
-        : decodeUriText(uri, name, value),
+      binary.includes(name) ? toHex(percentDecode(uri, value)) : decodeUriText(uri, name, value),
     )
   }
   return attributes

@@ -8,20 +8,10 @@ import type { Backends } from '../../src/cli/context.ts'
 import { runCli } from '../../src/cli/run.ts'
 import type { BackendCapabilities, DiagnosisStep, KeyBackend } from '../../src/key/backend.ts'
 
+export { RECORD as REQUEST } from '../support/record.ts'
+
 /** The program itself. */
 export const MAIN: string = join(import.meta.dirname, '../../src/cli/main.ts')
-
-/** The request of record, with names that need no conversion. */
-export const REQUEST: Readonly<Record<string, unknown>> & { readonly sans: readonly string[] } = {
-  country: 'US',
-  state: 'MA',
-  locality: 'Boston',
-  organization: 'City of Boston',
-  organizational_unit: 'Championship Parade Detail',
-  common_name: 'app.example.com',
-  sans: ['app.example.com', 'www.example.com', 'blog.example.com', 'example.com'],
-  key_type: 'p256v1',
-}
 
 export interface RunSettings {
   readonly stdin?: string | Uint8Array | Readable

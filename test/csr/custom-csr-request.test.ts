@@ -1,17 +1,7 @@
 import { expect, test } from 'vitest'
 import { KeystayError } from '../../src/index.ts'
 import { parseCustomCsrRequest } from '../../src/csr/request/custom-csr-request.ts'
-
-const RECORD = {
-  country: 'US',
-  state: 'MA',
-  locality: 'Boston',
-  organization: 'City of Boston',
-  organizational_unit: 'Championship Parade Detail',
-  common_name: 'app.example.com',
-  sans: ['app.example.com', 'www.example.com', 'blog.example.com', 'example.com'],
-  key_type: 'p256v1',
-}
+import { RECORD } from '../support/record.ts'
 
 test('the request of record', () => {
   expect(parseCustomCsrRequest(RECORD)).toEqual({

@@ -1,3 +1,4 @@
+import { compareBytes } from './bytes.ts'
 import { bytesOf, readChildren } from './der-reader.ts'
 
 /**
@@ -134,14 +135,4 @@ export function sortSetOf(writer: DerWriter, contentEnd: number): void {
     buffer.set(element, at)
     at += element.length
   }
-}
-
-/** The order of a SET OF: octet by octet, and a prefix before what it begins. */
-export function compareBytes(one: Uint8Array, other: Uint8Array): number {
-  const common = Math.min(one.length, other.length)
-  for (let index = 0; index < common; index++) {
-    const difference = (one[index] ?? 0) - (other[index] ?? 0)
-    if (difference !== 0) return difference
-  }
-  return one.length - other.length
 }

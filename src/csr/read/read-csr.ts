@@ -9,7 +9,7 @@ import {
   readSingle,
   type DerElement,
 } from '../der/der-reader.ts'
-import { compareBytes } from '../der/der-writer.ts'
+import { compareBytes } from '../der/bytes.ts'
 import { oidName } from './oid-names.ts'
 import { readPublicKey, type PublicKeyInfo } from '../public-key.ts'
 import {

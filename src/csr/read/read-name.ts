@@ -1,3 +1,4 @@
+import { toHex } from '../der/bytes.ts'
 import { attributeTypeByOid, type SubjectField } from '../request/attribute-types.ts'
 import { bytesOf, decodeOid, expectTag, readChildren, type DerElement } from '../der/der-reader.ts'
 import { KeystayError } from '../../errors.ts'
@@ -69,7 +70,7 @@ function formatRdn(rdn: readonly ParsedAttribute[]): string {
 function formatAttribute({ oid, value, der }: ParsedAttribute): string {
   const shortName = attributeTypeByOid(oid)?.shortName
   // Section 2.4: a type without a short name shows its value as hexadecimal BER.
-  if (shortName === undefined || value === undefined) return `${oid}=#${hex(der)}`
+  if (shortName === undefined || value === undefined) return `${oid}=#${toHex(der)}`
   return `${shortName}=${escapeValue(value)}`
 }
 
@@ -77,18 +78,12 @@ function formatAttribute({ oid, value, der }: ParsedAttribute): string {
 function escapeValue(value: string): string {
   return value
     .replace(/[,+"\\<>;]/g, '\\$&')
-    .replace(/[\0-\x1f\x7f]/g, (character) => `\\${hexOctet(character.charCodeAt(0))}`)
-    .replace(/[\x80-\x9f]/g, (character) => `\\c2\\${hexOctet(character.charCodeAt(0))}`)
+    .replace(/[\0-\x1f\x7f]/g, (character) => `\\${hexOctet(character)}`)
+    .replace(/[\x80-\x9f]/g, (character) => `\\c2\\${hexOctet(character)}`)
     .replace(/^[ #]/, '\\$&')
     .replace(/ $/, '\\ ')
 }
 
-function hexOctet(octet: number): string {
-  return octet.toString(16).padStart(2, '0')
-}
-
-function hex(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += hexOctet(byte)
-  return text
+function hexOctet(character: string): string {
+  return toHex(Uint8Array.of(character.charCodeAt(0)))
 }

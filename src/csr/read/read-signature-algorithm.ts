@@ -1,7 +1,7 @@
 import { SIGNATURE_ALGORITHMS, SIGNATURE_ALGORITHM_NAMES } from '../algorithms.ts'
 import type { SignatureAlgorithm } from '../algorithms.ts'
 import { contentOf, readChildren, readSingle, readSmallInteger } from '../der/der-reader.ts'
-import { compareBytes } from '../der/der-writer.ts'
+import { sameBytes } from '../der/bytes.ts'
 
 /** A signature algorithm that keystay knows, and the salt of a PSS signature. */
 export interface ReadAlgorithm {
@@ -17,8 +17,8 @@ const DEFAULT_SALT_LENGTH = 20
  * @throws {KeystayError} `der_invalid`
  */
 export function readSignatureAlgorithm(identifier: Uint8Array): ReadAlgorithm | undefined {
-  const name = SIGNATURE_ALGORITHM_NAMES.find(
-    (algorithm) => compareBytes(SIGNATURE_ALGORITHMS[algorithm].identifier, identifier) === 0,
+  const name = SIGNATURE_ALGORITHM_NAMES.find((algorithm) =>
+    sameBytes(SIGNATURE_ALGORITHMS[algorithm].identifier, identifier),
   )
   return name === undefined ? readPss(identifier) : { name, saltLength: undefined }
 }
@@ -32,7 +32,7 @@ function readPss(identifier: Uint8Array): ReadAlgorithm | undefined {
   const hashes = identifier.subarray(parameters.contentStart, children.at(-1)?.end)
   const name = SIGNATURE_ALGORITHM_NAMES.find((algorithm) => {
     const { scheme, identifier: ours } = SIGNATURE_ALGORITHMS[algorithm]
-    return scheme === 'rsa-pss' && compareBytes(ours.subarray(15, -5), hashes) === 0
+    return scheme === 'rsa-pss' && sameBytes(ours.subarray(15, -5), hashes)
   })
   if (name === undefined) return undefined
   if (salt === undefined) return { name, saltLength: DEFAULT_SALT_LENGTH }
