@@ -124,9 +124,7 @@ export class Pkcs11Backend implements DiagnosableBackend {
     const { token } = this.#connection
     const what = 'the token did not list its keys'
     const handles = await this.#run(what, signal, (attempt) =>
-      token.withSession(attempt, (thread) =>
-        thread.call('findPrivateKeys', undefined, token.loginRequired),
-      ),
+      token.findPrivateKeys(undefined, attempt),
     )
     const { epoch } = token
     for (let start = 0; start < handles.length; start += LISTING_BATCH) {
@@ -162,9 +160,7 @@ export class Pkcs11Backend implements DiagnosableBackend {
     let attempts = 0
     const found = await this.#run('the token did not destroy the key', signal, (attempt) => {
       attempts++
-      return token.withSession(attempt, (thread) =>
-        thread.call('destroy', query, token.loginRequired),
-      )
+      return token.destroy(query, attempt)
     })
     if (found.privateKeys > 1) {
       throw new KeystayError(

@@ -82,16 +82,12 @@ async function generateAndCheck(generation: Generation, attempt: Attempt): Promi
 
 /** Whatever there is under the CKA_ID chosen for the key. Also for callers who have left. */
 async function destroy({ token, id }: Generation, { tried }: Attempt): Promise<void> {
-  await token.withSession({ tried }, (thread) =>
-    thread.call('destroy', { id }, token.loginRequired),
-  )
+  await token.destroy({ id }, { tried })
 }
 
 async function refuseTakenLabel(generation: Generation, attempt: Attempt): Promise<void> {
   const { token, label } = generation
-  const found = await token.withSession(attempt, (thread) =>
-    thread.call('findPrivateKeys', { label }, token.loginRequired),
-  )
+  const found = await token.findPrivateKeys({ label }, attempt)
   if (found.length > 0) throw labelTaken(generation)
 }
 

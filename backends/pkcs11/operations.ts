@@ -194,10 +194,10 @@ export class Operations {
    * @param loginRequired whether finding none means nothing while nobody is logged in
    */
   findPrivateKeys(query: KeyQuery | undefined, loginRequired: boolean): Handle[] {
+    // Before and after: another thread may log in while this one looks.
+    if (loginRequired) this.#refuseLoggedOut()
     const found = this.#find(CKO.PRIVATE_KEY, query)
-    if (found.length === 0 && loginRequired && !this.isLoggedIn()) {
-      throw createReturnValueError(CKR.USER_NOT_LOGGED_IN)
-    }
+    if (found.length === 0 && loginRequired) this.#refuseLoggedOut()
     return found
   }
 
@@ -292,6 +292,10 @@ export class Operations {
         return { ckr }
       }
     })
+  }
+
+  #refuseLoggedOut(): void {
+    if (!this.isLoggedIn()) throw createReturnValueError(CKR.USER_NOT_LOGGED_IN)
   }
 
   #open(): Handle {

@@ -8,6 +8,7 @@ import { LoginState, refusePinState, type LoginOutcome } from './login.ts'
 import type { CryptokiModule } from './module.ts'
 import { createMutex } from './mutex.ts'
 import type { KeyQuery, SignJob, TokenInfo } from './operation-types.ts'
+import type { Operations } from './operations.ts'
 import { createReturnValueError, recoveryFor, type Recovery } from './return-values.ts'
 import { SessionPool } from './session-pool.ts'
 import { SigningQueue } from './signing-queue.ts'
@@ -201,6 +202,39 @@ export class Token {
   }
 
   /**
+   * Private keys that match; all, where no query is given. Without a login they are invisible, so
+   * finding none means nothing where one was made meanwhile.
+   */
+  async findPrivateKeys(
+    query: KeyQuery | undefined,
+    attempt: Parameters<Token['withSession']>[0],
+  ): Promise<Handle[]> {
+    const { epoch } = this
+    const found = await this.withSession(attempt, (thread) =>
+      thread.call('findPrivateKeys', query, this.loginRequired),
+    )
+    if (found.length === 0) this.#refuseNewLogin(epoch)
+    return found
+  }
+
+  /** Destroys both halves of a key; see `Operations.destroy`. */
+  async destroy(
+    query: KeyQuery,
+    attempt: Parameters<Token['withSession']>[0],
+  ): Promise<ReturnType<Operations['destroy']>> {
+    const { epoch } = this
+    const found = await this.withSession(attempt, (thread) =>
+      thread.call('destroy', query, this.loginRequired),
+    )
+    if (found.privateKeys === 0) this.#refuseNewLogin(epoch)
+    return found
+  }
+
+  #refuseNewLogin(epoch: number): void {
+    if (this.epoch !== epoch) throw createReturnValueError(CKR.USER_NOT_LOGGED_IN)
+  }
+
+  /**
    * The handle of a private key, from memory where it is there.
    * @throws {KeystayError} `key_not_found`, `key_ambiguous`
    */
@@ -208,10 +242,7 @@ export class Token {
     const { tried, deadHandle } = attempt
     attempt.usedHandle = this.#handles.get(query, deadHandle, async () => {
       // Not under the signal of the caller who happens to be the first to ask.
-      const found = await this.#withSession(this.#pool, undefined, tried.has('session'), (thread) =>
-        thread.call('findPrivateKeys', query, this.loginRequired),
-      )
-      return this.#single(found, query)
+      return this.#single(await this.findPrivateKeys(query, { tried }), query)
     })
     return attempt.usedHandle
   }

@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { createAttestation } from '../../../backends/pkcs11/attestation.ts'
 import { createKeyTemplate, curveParameters } from '../../../backends/pkcs11/key-template.ts'
 import { planSigning, readCapabilities } from '../../../backends/pkcs11/mechanisms.ts'
+import type { Driver } from '../../../backends/pkcs11/driver.ts'
 import type { KeyClaims, TokenInfo } from '../../../backends/pkcs11/operation-types.ts'
+import { Operations } from '../../../backends/pkcs11/operations.ts'
 import { keyTypeOf, readTokenPublicKey, unwrapPoint } from '../../../backends/pkcs11/public-key.ts'
 import { recoveryFor, returnValueOf } from '../../../backends/pkcs11/return-values.ts'
 import { formatKeyUri, parseKeyAddress } from '../../../backends/pkcs11/uri.ts'
@@ -15,6 +17,33 @@ function offer(...mechanisms: number[]) {
     mechanisms.map((mechanism) => [mechanism, { mechanism, minKeySize: 0, maxKeySize: 0 }]),
   )
 }
+
+test.each([
+  ['before it', 2, 3],
+  ['after it', 3, 2],
+])('a search that finds nothing, logged out %s, is not believed', (_, before, after) => {
+  // CK_STATE: 2 is a session of the public, 3 one of the user.
+  let state = before
+  const driver = {
+    C_OpenSession: () => Buffer.alloc(8),
+    C_GetSessionInfo: () => ({ state }),
+    C_FindObjectsInit: () => undefined,
+    C_FindObjects: () => {
+      state = after
+      return []
+    },
+    C_FindObjectsFinal: () => undefined,
+  }
+  const operations = new Operations(driver as unknown as Driver)
+  operations.openSession(Buffer.alloc(8))
+  let answer: unknown
+  try {
+    answer = operations.findPrivateKeys({ label: 'there' }, true)
+  } catch (error) {
+    answer = returnValueOf(error)
+  }
+  expect(answer, 'CKR_USER_NOT_LOGGED_IN').toBe(0x101)
+})
 
 describe('EC points', () => {
   test.each([
