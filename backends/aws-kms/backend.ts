@@ -39,11 +39,13 @@ export interface AwsKmsBackendParts {
 export class AwsKmsBackend implements DiagnosableBackend {
   readonly scheme: string = SCHEME
   readonly uri: string
+  readonly address: string
   readonly #parts: AwsKmsBackendParts
   readonly #connection: KmsConnection
 
   constructor(parts: AwsKmsBackendParts) {
     this.uri = parts.uri
+    this.address = parts.uri
     this.#parts = parts
     this.#connection = parts.connection
   }

@@ -47,6 +47,7 @@ interface FoundKey {
 export class Pkcs11Backend implements DiagnosableBackend {
   readonly scheme = 'pkcs11'
   readonly uri: string
+  readonly address: string | undefined
   readonly #connection: Connection
   readonly #capabilities: BackendCapabilities
   readonly #diagnose: () => AsyncIterable<DiagnosisStep>
@@ -54,7 +55,12 @@ export class Pkcs11Backend implements DiagnosableBackend {
   readonly #plans = new Map<string, SigningPlan | undefined>()
   #closing: Promise<void> | undefined
 
-  constructor(connection: Connection, diagnose: () => AsyncIterable<DiagnosisStep>) {
+  constructor(
+    connection: Connection,
+    address: string | undefined,
+    diagnose: () => AsyncIterable<DiagnosisStep>,
+  ) {
+    this.address = address
     this.#connection = connection
     this.#capabilities = readCapabilities(connection.mechanisms)
     this.#diagnose = diagnose

@@ -1,6 +1,7 @@
 /** The PKCS#11 backend: keys in an HSM, a smart card or SoftHSM. */
 import type { DiagnosableBackend, DiagnosisStep } from '../../src/key/backend.ts'
 import { failedStep } from '../../src/key/failed-step.ts'
+import { addressOf } from '../../src/key/uri.ts'
 import { Pkcs11Backend } from './backend.ts'
 import { Call } from './call.ts'
 import { connect, STEP_NAMES, type Connection } from './connect.ts'
@@ -30,7 +31,7 @@ export async function openPkcs11Backend(
   const call = new Call('the token was not opened', operationTimeoutMs, signal)
   try {
     const connection = await call.race(connecting)
-    return new Pkcs11Backend(connection, () => diagnosePkcs11(uri, options))
+    return new Pkcs11Backend(connection, addressOf(uri), () => diagnosePkcs11(uri, options))
   } catch (error) {
     // Who has left does not want what may still come.
     connecting.then(

@@ -23,6 +23,7 @@ import { formatKeyUri, formatWebCryptoUri, parseWebCryptoKeyUri } from './uri.ts
 export class WebCryptoBackend implements DiagnosableBackend {
   readonly scheme = 'webcrypto'
   readonly uri: string
+  readonly address: string | undefined
   readonly #keyring: Keyring
   readonly #gate: CallGate
   readonly #diagnose: () => AsyncGenerator<DiagnosisStep, void>
@@ -30,7 +31,12 @@ export class WebCryptoBackend implements DiagnosableBackend {
   readonly #keys = new Map<string, Promise<KeyInUse>>()
   #supported: Promise<readonly KeyType[]> | undefined
 
-  constructor(keyring: Keyring, diagnose: () => AsyncGenerator<DiagnosisStep, void>) {
+  constructor(
+    keyring: Keyring,
+    address: string | undefined,
+    diagnose: () => AsyncGenerator<DiagnosisStep, void>,
+  ) {
+    this.address = address
     this.#keyring = keyring
     this.#diagnose = diagnose
     this.uri = formatWebCryptoUri(keyring.directory)

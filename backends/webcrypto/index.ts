@@ -1,4 +1,5 @@
 import type { CallOptions } from '../../src/csr/signing-key.ts'
+import { addressOf } from '../../src/key/uri.ts'
 import { WebCryptoBackend } from './backend.ts'
 import { diagnoseWebCrypto } from './diagnose.ts'
 import { createMemoryKeyring } from './memory-keyring.ts'
@@ -34,11 +35,11 @@ export async function openWebCryptoBackend(
   if (directory === undefined) {
     if (secret !== undefined) throw new TypeError('the option secret is for a keyring on disk only')
     const supplied = await Promise.all((keys ?? []).map(acceptSuppliedKey))
-    return new WebCryptoBackend(await createMemoryKeyring(supplied), diagnose)
+    return new WebCryptoBackend(await createMemoryKeyring(supplied), undefined, diagnose)
   }
   if (keys !== undefined) throw new TypeError('the option keys is for webcrypto: in memory only')
   // Loaded only here, because it needs Node: what is above runs anywhere.
   const { openDirectoryKeyring } = await import('./directory-keyring.ts')
   const keyring = await openDirectoryKeyring({ directory, secretSource, secret })
-  return new WebCryptoBackend(keyring, diagnose)
+  return new WebCryptoBackend(keyring, addressOf(uri), diagnose)
 }

@@ -73,6 +73,11 @@ export interface KeyBackend extends AsyncDisposable {
   readonly scheme: string
   /** Names the backend, without secrets. */
   readonly uri: string
+  /**
+   * What `openBackend` takes to reach the same keys again, where that can be said without secrets:
+   * it is stored, so that keys stay usable when new ones are made elsewhere.
+   */
+  readonly address?: string | undefined
   capabilities(options?: CallOptions): Promise<BackendCapabilities>
   /**
    * Creates a key that cannot be exported, and has it in durable storage before it answers.

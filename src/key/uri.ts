@@ -29,6 +29,11 @@ export function redactUri(uri: string): string {
   return uri.replace(SECRET_ATTRIBUTE, '$1***')
 }
 
+/** A backend's URI as it may be stored, to open the backend again: none that holds a secret. */
+export function addressOf(uri: string): string | undefined {
+  return redactUri(uri) === uri ? uri : undefined
+}
+
 function invalid(uri: string, what: string): KeystayError {
   return new KeystayError('uri_invalid', `${redactUri(uri)} is not a valid URI: ${what}`)
 }
