@@ -15,6 +15,8 @@ const options: Options = {
   target: 'node22',
   // The browser takes the root entry as it is: no platform may be assumed.
   platform: 'neutral',
+  // node:sqlite has no other name.
+  removeNodeProtocol: false,
   external: [/^node:/, 'pkcs11js', '@aws-sdk/client-kms', 'commander'],
   dts: true,
   clean: true,
