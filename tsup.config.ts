@@ -3,6 +3,8 @@ import type { Options } from 'tsup'
 const options: Options = {
   entry: {
     index: 'src/index.ts',
+    'store/index': 'src/store/index.ts',
+    'store/sqlite/worker': 'src/store/sqlite/worker.ts',
     'backends/index': 'backends/index.ts',
     'backends/webcrypto/index': 'backends/webcrypto/index.ts',
     'backends/pkcs11/index': 'backends/pkcs11/index.ts',

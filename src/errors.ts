@@ -160,6 +160,14 @@ export type ErrorCode =
   | 'diagnosis_failed'
   | 'interrupted'
   | 'unexpected'
+  // stores
+  | 'store_uri_invalid'
+  | 'store_unavailable'
+  | 'store_closed'
+  | 'store_failed'
+  | 'store_full'
+  | 'store_read_only'
+  | 'store_newer'
   // AWS KMS
   | 'kms_region_missing'
   | 'kms_region_mismatch'

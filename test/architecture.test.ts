@@ -10,8 +10,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   index: ['csr', 'key'],
   csr: [],
   key: ['csr'],
-  testing: ['csr', 'key'],
-  cli: ['csr', 'key', 'dynamic:backends'],
+  store: ['csr', 'key'],
+  testing: ['csr', 'key', 'store'],
+  cli: ['csr', 'key', 'http', 'lifecycle', 'store', 'dynamic:backends'],
   backends: ['csr', 'key'],
 }
 

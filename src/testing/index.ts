@@ -15,3 +15,8 @@ export {
   type KmsFault,
 } from './kms-emulator/index.ts'
 export { createSoftHsmToken, type SoftHsmOptions, type SoftHsmToken } from './softhsm.ts'
+export {
+  storeContract,
+  type BindHostnames,
+  type StoreContractOptions,
+} from './store-contract/index.ts'

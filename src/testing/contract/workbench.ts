@@ -29,7 +29,7 @@ export interface GenerateOptions {
 }
 
 /** Thrown by a case that cannot be tried on this backend. */
-class NotSupported extends Error {}
+export class NotSupported extends Error {}
 
 /** Ends a case that this backend cannot be held to. */
 export function notSupported(reason: string): never {

@@ -1,0 +1,20 @@
+export { openStore } from './open-store.ts'
+export type {
+  CreationStart,
+  CsrDeletion,
+  CsrFilter,
+  CsrPage,
+  CsrQuery,
+  CsrRow,
+  CustomCsrSubject,
+  EventRow,
+  FinishedCreation,
+  IdempotencyClaim,
+  KeyRow,
+  KeyState,
+  Lease,
+  NewEvent,
+  NewKey,
+  Scope,
+  Store,
+} from './store.ts'
