@@ -3,6 +3,7 @@ import type { Options } from 'tsup'
 const options: Options = {
   entry: {
     index: 'src/index.ts',
+    'lifecycle/index': 'src/lifecycle/index.ts',
     'store/index': 'src/store/index.ts',
     'store/sqlite/worker': 'src/store/sqlite/worker.ts',
     'backends/index': 'backends/index.ts',

@@ -11,6 +11,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   csr: [],
   key: ['csr'],
   store: ['csr', 'key'],
+  lifecycle: ['csr', 'key', 'store'],
   testing: ['csr', 'key', 'store'],
   cli: ['csr', 'key', 'http', 'lifecycle', 'store', 'dynamic:backends'],
   backends: ['csr', 'key'],
@@ -74,6 +75,16 @@ describe('the direction of imports', () => {
   test('the root entry and the seam import nothing that only one runtime has', () => {
     const wrong = imports.filter(
       ({ room, target }) => PORTABLE.includes(room) && target === undefined,
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('the lifecycle and the wire know the store by its seam only', () => {
+    const wrong = imports.filter(
+      ({ room, target, specifier, typeOnly }) =>
+        (room === 'lifecycle' || room === 'http') &&
+        target === 'store' &&
+        !(typeOnly && specifier === '../store/store.ts'),
     )
     expect(wrong).toEqual([])
   })
