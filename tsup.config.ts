@@ -6,6 +6,8 @@ const options: Options = {
     'lifecycle/index': 'src/lifecycle/index.ts',
     'store/index': 'src/store/index.ts',
     'store/sqlite/worker': 'src/store/sqlite/worker.ts',
+    'http/index': 'src/http/index.ts',
+    'http/node-listener': 'src/http/node-listener.ts',
     'backends/index': 'backends/index.ts',
     'backends/webcrypto/index': 'backends/webcrypto/index.ts',
     'backends/pkcs11/index': 'backends/pkcs11/index.ts',

@@ -12,6 +12,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   key: ['csr'],
   store: ['csr', 'key'],
   lifecycle: ['csr', 'key', 'store'],
+  http: ['csr', 'key', 'lifecycle', 'store'],
   testing: ['csr', 'key', 'store'],
   cli: ['csr', 'key', 'http', 'lifecycle', 'store', 'dynamic:backends'],
   backends: ['csr', 'key'],
