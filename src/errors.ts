@@ -160,6 +160,12 @@ export type ErrorCode =
   | 'diagnosis_failed'
   | 'interrupted'
   | 'unexpected'
+  // the command: serving
+  | 'credentials_missing'
+  | 'credentials_invalid'
+  | 'credentials_exposed'
+  | 'credential_not_found'
+  | 'address_unavailable'
   // the service
   | 'custom_csr_not_found'
   | 'custom_csr_id_invalid'

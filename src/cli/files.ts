@@ -128,7 +128,8 @@ function unwritable(path: string, error: unknown): KeystayError {
   )
 }
 
-function isSystemError(error: unknown, code?: string): error is NodeJS.ErrnoException {
+/** Whether a system call failed, and so. */
+export function isSystemError(error: unknown, code?: string): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && (code === undefined || error.code === code)
 }
 
@@ -142,7 +143,8 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['ENOSPC', 'the disk is full'],
 ])
 
-function systemReason(error: unknown): string {
+/** Why a system call failed, for people. */
+export function systemReason(error: unknown): string {
   const code = isSystemError(error) ? String(error.code) : 'unknown error'
   return REASONS.get(code) ?? code
 }

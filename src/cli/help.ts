@@ -19,6 +19,7 @@ Examples:
   $ keystay csr --key-type p256v1 --cn app.example.com --san app.example.com > app.csr
   $ keystay inspect app.csr
   $ keystay keys list
+  $ keystay serve --help
 
 Exit codes: 0 done, 1 failed, 2 the command line is wrong, 130 interrupted.
 Go on with keystay <command> --help; the reference is docs/cli.md in the package.

@@ -80,9 +80,14 @@ function encodeBytes(
   return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : item
 }
 
+/** JSON as it is safe on a terminal. */
+export function escapeUnprintable(json: string): string {
+  return json.replace(UNPRINTABLE_IN_JSON, escapeForJson)
+}
+
 /** A value as JSON that is safe on a terminal: bytes as base64, dates as RFC 3339. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value, encodeBytes, 2).replace(UNPRINTABLE_IN_JSON, escapeForJson)
+  return escapeUnprintable(JSON.stringify(value, encodeBytes, 2))
 }
 
 /** A date to the second, as RFC 3339 has it. */

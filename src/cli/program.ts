@@ -10,6 +10,7 @@ import { inspectCsr } from './inspect-command.ts'
 import { paint } from './io.ts'
 import { destroyKey, listKeys, showKey } from './keys-command.ts'
 import type { DestroyOptions, ListOptions } from './keys-command.ts'
+import { addCredential, addServe } from './serving-commands.ts'
 
 /** The whole command: its subcommands, options and help. */
 export function createProgram(context: CliContext, version: string): Command {
@@ -25,6 +26,8 @@ export function createProgram(context: CliContext, version: string): Command {
   addInspect(program, context)
   addKeys(program, context)
   addDoctor(program, context)
+  addServe(program, context)
+  addCredential(program, context)
   return program
 }
 

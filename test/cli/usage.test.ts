@@ -3,13 +3,17 @@ import { describe, expect, test } from 'vitest'
 import { KeystayError } from '../../src/errors.ts'
 import { errorOf, fakeBackends, run } from './support.ts'
 
-const COMMANDS = ['csr', 'inspect', 'keys', 'keys list', 'keys show', 'keys destroy', 'doctor']
+const COMMANDS = [
+  ...['csr', 'inspect', 'keys', 'keys list', 'keys show', 'keys destroy', 'doctor', 'serve'],
+  ...['credential', 'credential create', 'credential list', 'credential revoke'],
+]
 
 describe('help', () => {
   test('teaches: what there is, how to name a backend, where to go on', async () => {
     const { exitCode, stdout, stderr } = await run(['--help'])
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
-    for (const word of ['csr', 'inspect', 'keys', 'doctor', 'KEYSTAY_BACKEND', 'Exit codes']) {
+    const commands = ['csr', 'inspect', 'keys', 'doctor', 'serve', 'credential']
+    for (const word of [...commands, 'KEYSTAY_BACKEND', 'Exit codes']) {
       expect(stdout).toContain(word)
     }
     expect(stdout).toMatch(/webcrypto:.*pkcs11:.*awskms:/s)
