@@ -7,6 +7,8 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
+import { RECORD } from '../support/record.ts'
+
 const ROOT = resolve(import.meta.dirname, '../..')
 const run = promisify(execFile)
 let project = ''
@@ -85,6 +87,48 @@ describe('the packed package in an empty project without optional peers', () => 
     `)
     expect(output).toContain('peer_missing')
     expect(output).toContain(`npm install ${peer}`)
+  })
+
+  test('the service, its store on disk and the handler work', async () => {
+    const output = await node(`
+      import { createServer } from 'node:http'
+      import { once } from 'node:events'
+      import { openBackend } from 'keystay/backends'
+      import { createHandler, grantAccess } from 'keystay/http'
+      import { CustomCsrService } from 'keystay/lifecycle'
+      import { toNodeListener } from 'keystay/node'
+      import { openStore } from 'keystay/store'
+      process.env.SECRET = crypto.randomUUID()
+      await using backend = await openBackend('webcrypto:./keyring?secret-source=env:SECRET')
+      await using store = await openStore('sqlite:./keystay.db')
+      await using service = new CustomCsrService({ backend, store })
+      const handler = createHandler(service, {
+        authorize: () => grantAccess({ actor: 'me', role: 'edit', zones: ['demo'] }),
+      })
+      const server = createServer(toNodeListener(handler)).listen(0)
+      await once(server, 'listening')
+      const answer = await fetch(
+        'http://127.0.0.1:' + server.address().port + '/client/v4/zones/demo/custom_csrs',
+        {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json' },
+          body: ${JSON.stringify(JSON.stringify(RECORD))},
+        },
+      )
+      console.log(answer.status, (await answer.json()).result.csr)
+      server.close()
+    `)
+    expect(output).toMatch(/^201 -----BEGIN CERTIFICATE REQUEST-----/)
+  })
+
+  test('openStore names the package to install', async () => {
+    const output = await node(`
+      import { openStore } from 'keystay/store'
+      await openStore('postgres://nobody@127.0.0.1:1/none').catch((error) => {
+        console.log(error.code, error.message)
+      })
+    `)
+    expect(output).toMatch(/^peer_missing .*npm install pg/)
   })
 
   test('the command runs', async () => {

@@ -20,8 +20,8 @@ async function runExample(env: Record<string, string>): Promise<string> {
 }
 
 describe('the README', () => {
-  test('shows the example as it is', async () => {
-    expect(readme).toContain(await readFile(join(ROOT, 'examples/embed.ts'), 'utf8'))
+  test.each(['embed.ts', 'embed/service.ts'])('shows examples/%s as it is', async (file) => {
+    expect(readme).toContain(await readFile(join(ROOT, 'examples', file), 'utf8'))
   })
 
   test('the example runs in memory, on SoftHSM and on KMS, by changing one string', async () => {
