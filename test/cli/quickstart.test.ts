@@ -67,7 +67,7 @@ test('npm run quickstart, twice; what it and the README print works when pasted'
   const walked = await paste([
     walk
       .replaceAll('quickstart/env', `'${file}'`)
-      .replaceAll('answer.json', `'${join(path, 'answer.json')}'`),
+      .replaceAll('quickstart/answer.json', `'${join(path, 'answer.json')}'`),
   ])
   const [created, listed, fetched, ...rest] = walked.split('\n')
   expect(JSON.parse(created ?? '')).toMatchObject({ success: true, errors: [] })
