@@ -1,3 +1,4 @@
+import type { Scope } from '../store/store.ts'
 import type { WireCode } from './error-table.ts'
 import type { WireError, WireMessage } from './wire-error.ts'
 
@@ -8,6 +9,23 @@ export interface Answer {
   readonly content: string | Uint8Array<ArrayBuffer> | null
   /** The code of the first error, for the log. */
   readonly code?: number
+}
+
+/** What is known of a request that has been answered; for logs and measurements. */
+export interface AnswerInfo {
+  readonly requestId: string
+  readonly method: string
+  /** The path as the OpenAPI document has it; absent where there is nothing at the path. */
+  readonly route: string | undefined
+  /** As it was asked for, without the query. */
+  readonly path: string
+  readonly status: number
+  /** The first of `errors`. */
+  readonly code: number | undefined
+  readonly durationMs: number
+  /** Who asked, once that was known. */
+  readonly actor: string | undefined
+  readonly scope: Scope | undefined
 }
 
 /** The envelope around every result. */

@@ -1,32 +1,14 @@
 import { Hono, type Context } from 'hono'
 import { checkCsrId, checkScope } from '../lifecycle/check-input.ts'
 import type { CustomCsrs } from '../lifecycle/custom-csr.ts'
-import type { Scope } from '../store/store.ts'
 import type { Authorize } from './access.ts'
-import { answerError, answerNothing, toResponse, type Answer } from './answer.ts'
+import { answerError, answerNothing, toResponse, type Answer, type AnswerInfo } from './answer.ts'
 import { CUSTOM_CSR_ROUTES } from './custom-csrs/routes.ts'
 import { CUSTOM_CSR_CODES, GENERAL, type ResourceCodes } from './error-table.ts'
 import { createOpenApiDocument } from './openapi.ts'
 import { allowed, answerRoute, type Findings, type Route, type Settings } from './route.ts'
 import { createRequestObserver } from './telemetry.ts'
 import { toWireError, wireError } from './wire-error.ts'
-
-/** What is known of a request that has been answered; for logs and measurements. */
-export interface AnswerInfo {
-  readonly requestId: string
-  readonly method: string
-  /** The path as the OpenAPI document has it; absent where there is nothing at the path. */
-  readonly route: string | undefined
-  /** As it was asked for, without the query. */
-  readonly path: string
-  readonly status: number
-  /** The first of `errors`. */
-  readonly code: number | undefined
-  readonly durationMs: number
-  /** Who asked, once that was known. */
-  readonly actor: string | undefined
-  readonly scope: Scope | undefined
-}
 
 /** How a handler serves. */
 export interface HandlerOptions {

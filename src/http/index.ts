@@ -8,5 +8,6 @@ export {
   type Refusal,
   type RefusalReason,
 } from './access.ts'
-export { createHandler, type AnswerInfo, type Handler, type HandlerOptions } from './handler.ts'
+export type { AnswerInfo } from './answer.ts'
+export { createHandler, type Handler, type HandlerOptions } from './handler.ts'
 export { createOpenApiDocument, type OpenApiDocument, type OpenApiOptions } from './openapi.ts'

@@ -1,5 +1,5 @@
 import { SpanKind, SpanStatusCode, metrics, trace, type Attributes } from '@opentelemetry/api'
-import type { AnswerInfo } from './handler.ts'
+import type { AnswerInfo } from './answer.ts'
 
 /** Observes the answering of one request. */
 export type ObserveRequest = (
