@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { openStore, type Store } from '../../src/store/index.ts'
 import { storeContract } from '../../src/testing/index.ts'
 import { countOf } from '../../src/testing/store-contract/workbench.ts'
-import { bindInSqlite } from './bind-hostnames.ts'
+import { bindInSqlite } from '../support/bind-hostnames.ts'
 
 // Stores that break a promise, made of one that keeps them all: the suite must find each out.
 

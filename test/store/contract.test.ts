@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, inject, test } from 'vitest'
 import { openStore } from '../../src/store/index.ts'
 import { registerContract, storeContract } from '../../src/testing/index.ts'
 import { createDatabase } from '../support/postgres.ts'
-import { bindInPostgres, bindInSqlite } from './bind-hostnames.ts'
+import { bindInPostgres, bindInSqlite } from '../support/bind-hostnames.ts'
 
 describe('in a SQLite file', () => {
   let directory = ''
