@@ -12,8 +12,8 @@ import type {
   KeyListing,
   ListKeysOptions,
 } from '../../src/key/backend.ts'
+import { createCallGate, type CallGate } from '../../src/key/call-gate.ts'
 import { checkLabel } from '../../src/key/label.ts'
-import { createCallGate, type CallGate } from './call-gate.ts'
 import type { Keyring, StoredKey } from './keyring.ts'
 import { openKey, type KeyInUse } from './key.ts'
 import { supportedKeyTypes } from './key-types.ts'
@@ -40,7 +40,13 @@ export class WebCryptoBackend implements DiagnosableBackend {
     this.#keyring = keyring
     this.#diagnose = diagnose
     this.uri = formatWebCryptoUri(keyring.directory)
-    this.#gate = createCallGate(this.uri)
+    this.#gate = createCallGate(
+      () =>
+        new KeystayError(
+          'backend_closed',
+          `the backend ${this.uri} has been closed; open it again`,
+        ),
+    )
   }
 
   async capabilities({ signal }: CallOptions = {}): Promise<BackendCapabilities> {

@@ -8,7 +8,7 @@ import { encodeEcdsaSignature } from '../../src/csr/signature-value.ts'
 import { KeystayError } from '../../src/errors.ts'
 import type { Attestation } from '../../src/key/attestation.ts'
 import type { BackendKey } from '../../src/key/backend.ts'
-import type { CallGate } from './call-gate.ts'
+import type { CallGate } from '../../src/key/call-gate.ts'
 import type { Sign, StoredKey } from './keyring.ts'
 import { formatKeyUri } from './uri.ts'
 

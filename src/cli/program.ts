@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { KEY_TYPE_NAMES, SIGNATURE_ALGORITHM_NAMES } from '../csr/algorithms.ts'
 import { SUBJECT_FIELDS, attributeTypeByName } from '../csr/request/attribute-types.ts'
 import { EXT_KEY_USAGES, KEY_USAGES } from '../csr/request/extensions.ts'
+import { collectList } from './collect.ts'
 import type { CliContext } from './context.ts'
 import { createCsr, type CsrOptions } from './csr-command.ts'
 import { diagnose, type DoctorOptions } from './doctor-command.ts'
@@ -54,11 +55,6 @@ function configureOutput(program: Command, { io }: CliContext): void {
 
 function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value]
-}
-
-/** Lists may be given as several options, or as one with commas. */
-function collectList(value: string, previous: readonly string[] = []): readonly string[] {
-  return [...previous, ...value.split(',')]
 }
 
 function addBackendOption(command: Command): Command {

@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander'
+import { collectList } from './collect.ts'
 import type { CliContext } from './context.ts'
 import type {
   CreateCredentialOptions,
@@ -6,11 +7,6 @@ import type {
 } from './credentials/credential-command.ts'
 import type { ServeOptions } from './serve/settings.ts'
 import { CREDENTIAL_HELP, SERVE_HELP } from './serving-help.ts'
-
-/** Lists may be given as several options, or as one with commas. */
-function collectList(value: string, previous: readonly string[] = []): readonly string[] {
-  return [...previous, ...value.split(',')]
-}
 
 function addCredentialsOption(command: Command): Command {
   return command.option(

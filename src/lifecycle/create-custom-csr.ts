@@ -8,7 +8,7 @@ import type { CheckedInput } from './check-input.ts'
 import { destroyKey } from './destroy-key.ts'
 import { newLease, whileLeased } from './lease.ts'
 import type { ServiceParts } from './parts.ts'
-import { observe } from './telemetry.ts'
+import { keyOperation, observe } from './telemetry.ts'
 
 /** One wish to create, checked. */
 export interface Creation {
@@ -150,18 +150,6 @@ interface InTheMaking {
   readonly csrId: string
 }
 
-function timed(parts: ServiceParts, operation: string, scheme: string, keyType: string) {
-  return {
-    name: `keystay.key.${operation}`,
-    attributes: {
-      'keystay.operation': operation,
-      'keystay.backend': scheme,
-      'keystay.key_type': keyType,
-    },
-    duration: parts.instruments.keyOperationDuration,
-  }
-}
-
 async function obtainKey(
   parts: ServiceParts,
   { signal }: Creation,
@@ -172,7 +160,7 @@ async function obtainKey(
   return parts.backends.withBackendOf({ backend: uri, uri: undefined }, async (backend) => {
     const found = isTakenOver ? await backend.findKey(label) : undefined
     if (found !== undefined) return found
-    return observe(timed(parts, 'generate', backend.scheme, keyType), () =>
+    return observe(keyOperation(parts.instruments, 'generate', backend.scheme, keyType), () =>
       backend.generateKey(keyType, { label, signal }),
     )
   })
@@ -185,8 +173,9 @@ async function finish(
 ): Promise<FinishedCreation> {
   const attestation: Attestation = await made.attest({ signal })
   const scheme = made.uri.slice(0, made.uri.indexOf(':'))
-  const { pem, signatureAlgorithm } = await observe(timed(parts, 'sign', scheme, key.keyType), () =>
-    input.builder.sign(made, { signal }),
+  const { pem, signatureAlgorithm } = await observe(
+    keyOperation(parts.instruments, 'sign', scheme, key.keyType),
+    () => input.builder.sign(made, { signal }),
   )
   const { subject, sans, name, description } = input
   const createdAt = new Date()

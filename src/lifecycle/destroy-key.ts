@@ -1,7 +1,7 @@
 import type { KeyBackend, KeyDestruction } from '../key/backend.ts'
 import { KeystayError } from '../errors.ts'
 import type { KeyRow } from '../store/store.ts'
-import { observe } from './telemetry.ts'
+import { keyOperation, observe } from './telemetry.ts'
 import type { ServiceParts } from './parts.ts'
 import { whileLeased } from './lease.ts'
 
@@ -21,17 +21,8 @@ export async function destroyKey(
   const { id, keyType, scope, uri } = key
   const destruction = await whileLeased(store, id, owner, () =>
     backends.withBackendOf(key, (backend) =>
-      observe(
-        {
-          name: 'keystay.key.destroy',
-          attributes: {
-            'keystay.operation': 'destroy',
-            'keystay.backend': backend.scheme,
-            'keystay.key_type': keyType,
-          },
-          duration: instruments.keyOperationDuration,
-        },
-        () => destroyOnDevice(backend, key),
+      observe(keyOperation(instruments, 'destroy', backend.scheme, keyType), () =>
+        destroyOnDevice(backend, key),
       ),
     ),
   )

@@ -45,6 +45,24 @@ export function createInstruments(): Instruments {
   }
 }
 
+/** What a backend does with a key, as it is observed. */
+export function keyOperation(
+  { keyOperationDuration }: Instruments,
+  operation: 'generate' | 'sign' | 'destroy',
+  scheme: string,
+  keyType: string,
+): Operation {
+  return {
+    name: `keystay.key.${operation}`,
+    attributes: {
+      'keystay.operation': operation,
+      'keystay.backend': scheme,
+      'keystay.key_type': keyType,
+    },
+    duration: keyOperationDuration,
+  }
+}
+
 /** Runs work in a span; its time and failure are recorded. Costs nothing without an SDK. */
 export async function observe<Result>(
   { name, attributes, duration, running }: Operation,

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Kysely, type Transaction } from 'kysely'
-import { createCallGate } from './call-gate.ts'
+import { createCallGate } from '../key/call-gate.ts'
+import { KeystayError } from '../errors.ts'
 import type { Engine } from './engine.ts'
 import { toStoreError } from './failures.ts'
 import { prepareTables } from './migrate.ts'
@@ -51,10 +52,13 @@ export async function openDatabase(engine: Engine): Promise<Database> {
 }
 
 function createDatabase(engine: Engine, kysely: Kysely<Schema>): Database {
-  const gate = createCallGate(engine.uri)
+  const gate = createCallGate(
+    () =>
+      new KeystayError('store_closed', `the store ${engine.uri} has been closed; open it again`),
+  )
   let ended: Promise<void> | undefined
   const call = <Result>(work: () => Promise<Result>): Promise<Result> =>
-    gate.run(async () => {
+    gate.run(undefined, async () => {
       try {
         return await repeat(engine, work)
       } catch (error) {

@@ -1,10 +1,10 @@
-import { KeystayError } from '../../src/errors.ts'
+import type { KeystayError } from '../errors.ts'
 
-/** What every call to a backend passes through, so that closing can wait for it. */
+/** What every call to a backend or a store passes through, so that closing can wait for it. */
 export interface CallGate {
   /**
    * Refuses a call after closing, or one whose signal has been aborted.
-   * @throws {KeystayError} `backend_closed`; the signal's reason
+   * @throws {KeystayError} what the gate was made with; the signal's reason
    */
   check(signal: AbortSignal | undefined): void
   /** Makes a call that closing waits for. */
@@ -13,15 +13,13 @@ export interface CallGate {
   close(): Promise<void>
 }
 
-/** A gate that is open. @param uri the backend's, for messages */
-export function createCallGate(uri: string): CallGate {
+/** A gate that is open. @param refusal what calls after closing are refused with */
+export function createCallGate(refusal: () => KeystayError): CallGate {
   let inside = 0
   let closed: PromiseWithResolvers<void> | undefined
 
   const check = (signal: AbortSignal | undefined): void => {
-    if (closed !== undefined) {
-      throw new KeystayError('backend_closed', `the backend ${uri} has been closed; open it again`)
-    }
+    if (closed !== undefined) throw refusal()
     signal?.throwIfAborted()
   }
   return {
